@@ -1,0 +1,112 @@
+import sqlite3 from 'sqlite3';
+
+import { DatabaseError } from '../errors.js';
+import type {
+  DatabaseBridge,
+  DatabaseDriver,
+  ExecuteResult,
+  OpenMode,
+  Row,
+  SqlValue,
+} from './database-bridge.js';
+
+/** How long SQLite itself waits for another connection's lock before it says SQLITE_BUSY. */
+const BUSY_TIMEOUT_MS = 5_000;
+
+const openFlags: Record<OpenMode, number> = {
+  'read-only': sqlite3.OPEN_READONLY | sqlite3.OPEN_FULLMUTEX,
+  'read-write': sqlite3.OPEN_READWRITE | sqlite3.OPEN_FULLMUTEX,
+  create: sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE | sqlite3.OPEN_FULLMUTEX,
+};
+
+const hints: Readonly<Record<string, string>> = {
+  SQLITE_BUSY: 'Another program is using the database. Try again when it has finished.',
+  SQLITE_FULL: 'The disk is full. Make room and try again; nothing of the failed step was kept.',
+  SQLITE_IOERR: 'The disk or the file system reported an error. Check it before you try again.',
+  SQLITE_READONLY: 'The file or its folder cannot be written. Check the permissions.',
+  SQLITE_CANTOPEN: 'Check that the path is right and that the file and its folder are readable and writable.',
+  SQLITE_CORRUPT:
+    'The file is damaged. Restore a backup, or try the ".recover" command of the sqlite3 shell.',
+  SQLITE_NOTADB: 'The file is not a SQLite database, or it is encrypted.',
+};
+
+function databaseError(error: unknown): DatabaseError {
+  const code =
+    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'SQLITE_ERROR';
+  const message = (error instanceof Error ? error.message : String(error)).replace(/^SQLITE_[A-Z]+: /, '');
+  return new DatabaseError(message, code, {
+    hint: hints[code] ?? 'See "Result and Error Codes" in the SQLite documentation.',
+    cause: error,
+  });
+}
+
+function isRow(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null;
+}
+
+class Sqlite3Bridge implements DatabaseBridge {
+  constructor(
+    readonly location: string,
+    private readonly database: sqlite3.Database,
+  ) {}
+
+  execute(sql: string, parameters: readonly SqlValue[] = []): Promise<ExecuteResult> {
+    return new Promise((resolve, reject) => {
+      this.database.run(sql, [...parameters], function (error: Error | null) {
+        if (error === null) resolve({ changes: this.changes, lastInsertRowid: this.lastID });
+        else reject(databaseError(error));
+      });
+    });
+  }
+
+  executeScript(sql: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.database.exec(sql, (error) => {
+        if (error === null) resolve();
+        else reject(databaseError(error));
+      });
+    });
+  }
+
+  query(sql: string, parameters: readonly SqlValue[] = []): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      this.database.all(sql, [...parameters], (error: Error | null, rows: unknown[]) => {
+        if (error === null) resolve(rows.filter(isRow));
+        else reject(databaseError(error));
+      });
+    });
+  }
+
+  interrupt(): void {
+    this.database.interrupt();
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.database.close((error) => {
+        if (error === null) resolve();
+        else reject(databaseError(error));
+      });
+    });
+  }
+}
+
+/** The driver of the `sqlite3` package (node-sqlite3). The only code that knows it. */
+export const sqlite3Driver: DatabaseDriver = {
+  name: 'sqlite3',
+
+  open(location: string, mode: OpenMode): Promise<DatabaseBridge> {
+    return new Promise((resolve, reject) => {
+      const database = new sqlite3.Database(location, openFlags[mode], (error) => {
+        if (error !== null) {
+          reject(databaseError(error));
+          return;
+        }
+        // The driver runs calls side by side on a pool of threads unless it is told to keep their order.
+        database.serialize();
+        database.configure('busyTimeout', BUSY_TIMEOUT_MS);
+        resolve(new Sqlite3Bridge(location, database));
+      });
+    });
+  },
+};

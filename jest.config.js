@@ -1,0 +1,14 @@
+/** @type {import('jest').Config} */
+export default {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/tests'],
+  testMatch: ['**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tests/tsconfig.json' }] },
+  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/var'],
+  collectCoverageFrom: ['core/**/*.ts'],
+  coverageDirectory: 'var/coverage',
+  coverageReporters: ['text-summary', 'lcovonly', 'json-summary'],
+  testTimeout: 120_000,
+};
