@@ -34,7 +34,21 @@ export interface DatabaseBridge {
   executeScript(sql: string): Promise<void>;
   /** Carries out exactly one statement and returns its rows. */
   query(sql: string, parameters?: readonly SqlValue[]): Promise<Row[]>;
-  /** Makes the statement that is running end with `SQLITE_INTERRUPT`; does nothing when none is. */
+  /**
+   * Copies the database page by page into the file at `path`, damage and journal mode included. The file is made
+   * where it is missing; its content is replaced.
+   */
+  backupTo(path: string): Promise<void>;
+  /**
+   * Replaces the content of this database by that of the file at `path`, page by page, in one transaction. Other
+   * connections stay usable and see the new content. A database with a write-ahead log keeps it, and can only take
+   * pages of its own size (`SQLITE_READONLY`).
+   *
+   * @param whileLocked runs when no other connection can write any more, before anything is written; with a
+   *   write-ahead log others can still read. What it throws ends the copy, and nothing has changed.
+   */
+  restoreFrom(path: string, whileLocked?: () => Promise<void>): Promise<void>;
+  /** Makes the statement or the copy that is running end with `SQLITE_INTERRUPT`; does nothing when none is. */
   interrupt(): void;
   /** Closes the connection and gives its locks back. */
   close(): Promise<void>;

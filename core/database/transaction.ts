@@ -1,0 +1,122 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { DatabaseError, isSqliteError, messageOf } from '../errors.js';
+import type { DatabaseBridge } from './database-bridge.js';
+
+/** How long a COMMIT is tried again while other connections are still reading, in milliseconds. */
+const COMMIT_PATIENCE_MS = 30_000;
+const BUSY_PAUSE_MS = 5;
+
+export interface TransactionOptions {
+  /**
+   * For how many milliseconds a COMMIT that meets SQLITE_BUSY is tried again, on top of the connection's own busy
+   * timeout. 0 tries once. Default: 30 000.
+   */
+  readonly commitPatienceMs?: number;
+  /**
+   * For how many milliseconds a BEGIN that meets SQLITE_BUSY is tried again, on top of the connection's own busy
+   * timeout. Default: 0, which tries once.
+   */
+  readonly beginPatienceMs?: number;
+  /** Called before each further try; ends the waiting by throwing. */
+  readonly beforeRetry?: () => void;
+}
+
+/**
+ * Carries out `work` in a transaction of its own: all of it is kept, or nothing.
+ *
+ * The transaction begins as a writing one, because one that turns to writing later meets SQLITE_BUSY without any wait.
+ * Nothing else may use the connection meanwhile: it would fall into this transaction.
+ *
+ * @throws DatabaseError when the transaction cannot begin or be committed, and whatever `work` throws; nothing of the
+ *   work is kept then
+ */
+export async function withTransaction<Result>(
+  db: DatabaseBridge,
+  work: () => Promise<Result>,
+  options: TransactionOptions = {},
+): Promise<Result> {
+  const { commitPatienceMs = COMMIT_PATIENCE_MS, beginPatienceMs = 0, beforeRetry } = options;
+  await whileBusy(() => db.execute('BEGIN IMMEDIATE'), beginPatienceMs, beforeRetry);
+  try {
+    const result = await work();
+    // COMMIT can say BUSY, while another connection still reads, and leave the transaction open.
+    await whileBusy(() => db.execute('COMMIT'), commitPatienceMs, beforeRetry);
+    return result;
+  } catch (error) {
+    await rollBack(db, ['ROLLBACK'], error);
+    throw error;
+  }
+}
+
+/**
+ * Carries out `work`, which only reads, so that all its queries see one and the same state of the database.
+ *
+ * @throws DatabaseError when the database cannot be read, and whatever `work` throws
+ */
+export async function withSnapshot<Result>(db: DatabaseBridge, work: () => Promise<Result>): Promise<Result> {
+  await db.execute('BEGIN');
+  try {
+    const result = await work();
+    await db.execute('COMMIT');
+    return result;
+  } catch (error) {
+    await rollBack(db, ['ROLLBACK'], error);
+    throw error;
+  }
+}
+
+/**
+ * Carries out `work` as a part of the transaction that is open: where it fails, it alone is undone.
+ *
+ * @throws DatabaseError when SQLite refuses, and whatever `work` throws
+ */
+export async function withSavepoint<Result>(
+  db: DatabaseBridge,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await db.execute('SAVEPOINT part');
+  try {
+    const result = await work();
+    await db.execute('RELEASE part');
+    return result;
+  } catch (error) {
+    await rollBack(db, ['ROLLBACK TO part', 'RELEASE part'], error);
+    throw error;
+  }
+}
+
+async function whileBusy(
+  attempt: () => Promise<unknown>,
+  patienceMs: number,
+  beforeRetry: (() => void) | undefined,
+): Promise<void> {
+  const start = performance.now();
+  for (;;) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if (!isSqliteError(error, 'SQLITE_BUSY') || performance.now() - start >= patienceMs) throw error;
+    }
+    await pause(BUSY_PAUSE_MS);
+    beforeRetry?.();
+  }
+}
+
+/** Undoes what `first` made fail. After a full disk, an I/O error or an interrupt, SQLite has done so by itself. */
+async function rollBack(db: DatabaseBridge, statements: readonly string[], first: unknown): Promise<void> {
+  try {
+    for (const statement of statements) await db.execute(statement);
+  } catch (error) {
+    if (/no transaction is active|no such savepoint/.test(messageOf(error))) return;
+    throw new DatabaseError(
+      `${messageOf(first)} What had been done could not be rolled back: ${messageOf(error)}`,
+      error instanceof DatabaseError ? error.sqliteCode : 'SQLITE_ERROR',
+      {
+        hint: 'Close this connection: SQLite rolls back what it left, when the database is opened next.',
+        cause: new AggregateError([first, error]),
+      },
+    );
+  }
+}

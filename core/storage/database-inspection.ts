@@ -1,0 +1,129 @@
+import { UpgradeBridgeError, type ErrorCode } from '../errors.js';
+import { resolveDatabaseFile } from './database-file.js';
+import { readDatabase } from './database-reading.js';
+import { probeDatabase, type DatabaseState } from './database-state.js';
+import { claimDifferences } from './legacy-evidence.js';
+import { LegacyBridge } from './legacy-migrations.js';
+import type { AppliedMigration } from './migration-history.js';
+import { planMigrations, type MigrationPlan } from './migration-plan.js';
+import { resolveSource, type MigrationSource } from './upgrade-options.js';
+import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
+
+/** A file that would be applied, or recorded because its work is there already. */
+export interface PlannedMigration {
+  readonly version: number;
+  readonly filename: string;
+  readonly description: string;
+}
+
+/** A file that is there in part, with what would be added or given its right form. */
+export interface PlannedCompletion extends PlannedMigration {
+  readonly objects: readonly string[];
+}
+
+/** What a database is and what an upgrade would do to it. */
+export interface Inspection {
+  readonly database: string;
+  /** `newer`: its history has a migration that these files do not. */
+  readonly kind: DatabaseState['kind'] | 'newer';
+  readonly userVersion: number | undefined;
+  /** The legacy version that `PRAGMA user_version` claims; undefined where there is a history. */
+  readonly claimed: number | undefined;
+  /** The legacy version that the schema really has. */
+  readonly evident: number | undefined;
+  /** The newest applied version; 0 where there is none. */
+  readonly version: number;
+  /** Every way in which the claim and the schema differ, as sentences. */
+  readonly differences: readonly string[];
+  readonly applied: readonly AppliedMigration[];
+  /** The newest attempts that failed, of versions that do not stand applied. */
+  readonly failed: readonly AppliedMigration[];
+  readonly adoptable: readonly PlannedMigration[];
+  readonly completable: readonly PlannedCompletion[];
+  readonly pending: readonly PlannedMigration[];
+  /** Why an upgrade would be refused. */
+  readonly problem: { readonly code: ErrorCode; readonly message: string; readonly hint: string } | undefined;
+}
+
+function planOrProblem(
+  state: DatabaseState,
+  migrations: Parameters<typeof planMigrations>[1],
+): { plan: MigrationPlan; problem: UpgradeBridgeError | undefined } {
+  try {
+    return { plan: planMigrations(state, migrations), problem: undefined };
+  } catch (error) {
+    if (!(error instanceof UpgradeBridgeError)) throw error;
+    return { plan: { baseline: [], pending: [] }, problem: error };
+  }
+}
+
+function lastFailures(state: DatabaseState): AppliedMigration[] {
+  if (state.kind !== 'managed') return [];
+  const standing = new Set(state.applied.map(({ version }) => version));
+  const failed = state.history.filter(({ status, version }) => status === 'failed' && !standing.has(version));
+  return [...new Map(failed.map((attempt) => [attempt.version, attempt])).values()];
+}
+
+function userVersionOf(state: DatabaseState): number | undefined {
+  switch (state.kind) {
+    case 'absent':
+      return undefined;
+    case 'legacy':
+      return state.claimed;
+    case 'empty':
+    case 'managed':
+    case 'foreign':
+      return state.userVersion;
+  }
+}
+
+/**
+ * Says what a database is, what stands applied, and what an upgrade would do, without changing a byte of it.
+ *
+ * @param path the database file; it need not exist
+ * @param source the files and the past to hold it against; the world storage layer's own unless said
+ * @throws UnreadableDatabaseError, FileAccessError when it cannot be read
+ * @throws MigrationFileError when the files are not as they must be
+ */
+export async function inspectDatabase(
+  path: string,
+  source: MigrationSource = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
+): Promise<Inspection> {
+  const resolved = await resolveSource(source);
+  const file = await resolveDatabaseFile(path, 'read');
+  const bridge = new LegacyBridge(resolved);
+  const state: DatabaseState = file.exists
+    ? await bridge.recognise(await readDatabase(resolved.driver, file, 'read-only', probeDatabase))
+    : { kind: 'absent' };
+  const { plan, problem } = planOrProblem(state, resolved.migrations);
+  const applied = state.kind === 'managed' ? state.applied : [];
+  return {
+    database: path,
+    kind: problem?.code === 'NEWER_DATABASE' ? 'newer' : state.kind,
+    userVersion: userVersionOf(state),
+    claimed: state.kind === 'legacy' || state.kind === 'empty' ? userVersionOf(state) : undefined,
+    evident: state.kind === 'legacy' ? state.evident : undefined,
+    version: applied.at(-1)?.version ?? 0,
+    differences: state.kind === 'legacy' ? claimDifferences(state) : [],
+    applied,
+    failed: lastFailures(state),
+    adoptable: plan.baseline
+      .filter(({ state: found }) => found === 'present')
+      .map(({ migration }) => planned(migration)),
+    completable: plan.baseline
+      .filter(({ state: found }) => found === 'partial')
+      .map(({ migration, missing, different }) => ({
+        ...planned(migration),
+        objects: [...missing, ...different].map(({ label }) => label),
+      })),
+    pending: plan.pending.map(planned),
+    problem:
+      problem === undefined
+        ? undefined
+        : { code: problem.code, message: problem.message, hint: problem.hint },
+  };
+}
+
+function planned({ version, filename, description }: PlannedMigration): PlannedMigration {
+  return { version, filename, description };
+}

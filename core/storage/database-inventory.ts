@@ -1,0 +1,156 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { messageOf, isSqliteError } from '../errors.js';
+import { HISTORY_TABLE, type ToleratedViolations } from './migration-history.js';
+import { foldName } from './sql-tokens.js';
+import { quoteName } from './table-definition.js';
+
+/** A table, column, index, trigger or view by the name that a file's `drops` directive would use. */
+export interface NamedObject {
+  readonly type: 'table' | 'column' | 'index' | 'trigger' | 'view';
+  /** A column is named `table.column`. */
+  readonly name: string;
+  readonly table: string;
+}
+
+/** What a database holds, counted: enough to see that something vanished. */
+export interface Inventory {
+  /** Rows of each table by name; empty when counting is turned off. */
+  readonly rows: ReadonlyMap<string, number>;
+  readonly objects: readonly NamedObject[];
+  /** The AUTOINCREMENT counter of each table that has one. */
+  readonly sequences: ReadonlyMap<string, bigint>;
+  /** Every foreign key, as `foreignKeyName` names it. */
+  readonly foreignKeys: ReadonlySet<string>;
+  /** Rows that break a foreign key, by table and key. */
+  readonly violations: readonly ToleratedViolations[];
+  /** How many rows the history has. */
+  readonly attempts: number;
+}
+
+export interface InventoryOptions {
+  /** Whether the rows of each table are counted, which reads an index of each once. */
+  readonly countRows: boolean;
+}
+
+/** Tables whose rows can be counted: shadow tables belong to their virtual table, SQLite's own and the history to us. */
+const countedTables = `SELECT name FROM pragma_table_list
+  WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+    AND lower(name) <> '${HISTORY_TABLE}'
+  ORDER BY name`;
+
+/** Counts the rows of every table that is neither SQLite's own nor the history. */
+export async function countRows(db: DatabaseBridge): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const { name } of await db.query(countedTables)) {
+    if (typeof name !== 'string') continue;
+    try {
+      const [row] = await db.query(`SELECT count(*) AS rows FROM ${quoteName(name)}`);
+      if (typeof row?.rows === 'number') counts.set(name, row.rows);
+    } catch (error) {
+      // A virtual table whose module is the program's own cannot be read here, nor changed by a migration.
+      if (!(isSqliteError(error, 'SQLITE_ERROR') && messageOf(error).includes('no such module'))) throw error;
+    }
+  }
+  return counts;
+}
+
+/** One name for a foreign key, so that keys can be compared: child table, its columns, parent table. */
+export function foreignKeyName({ table, columns, parent }: Omit<ToleratedViolations, 'rows'>): string {
+  return [table, columns, parent].map(foldName).join('\n');
+}
+
+async function readForeignKeys(db: DatabaseBridge): Promise<Set<string>> {
+  const rows = await db.query(
+    `SELECT s.name AS child, k."table" AS parent, ${keyColumns('s.name', 'k.id')} AS columns
+     FROM sqlite_schema AS s JOIN pragma_foreign_key_list(s.name) AS k WHERE s.type = 'table' AND k.seq = 0`,
+  );
+  return new Set(
+    rows.map((row) =>
+      foreignKeyName({ table: String(row.child), columns: String(row.columns), parent: String(row.parent) }),
+    ),
+  );
+}
+
+/** SQL for the columns of one foreign key in their order. */
+function keyColumns(table: string, id: string): string {
+  return `(SELECT group_concat("from") FROM (SELECT "from" FROM pragma_foreign_key_list(${table}) WHERE id = ${id} ORDER BY seq))`;
+}
+
+/** Counts the rows that break a foreign key, whether keys are enforced or not ("PRAGMA foreign_key_check"). */
+export async function countViolations(db: DatabaseBridge): Promise<ToleratedViolations[]> {
+  const tables = await db.query(
+    `SELECT name FROM sqlite_schema AS s
+     WHERE type = 'table' AND EXISTS (SELECT 1 FROM pragma_foreign_key_list(s.name)) ORDER BY name`,
+  );
+  const violations: ToleratedViolations[] = [];
+  for (const { name } of tables) {
+    if (typeof name !== 'string') continue;
+    try {
+      const broken = await db.query(
+        `SELECT ${keyColumns('?1', 'c.fkid')} AS columns,
+                c.parent AS parent, count(*) AS rows
+         FROM pragma_foreign_key_check(?1) AS c GROUP BY c.fkid, c.parent ORDER BY 1, 2`,
+        [name],
+      );
+      for (const row of broken)
+        violations.push({
+          table: name,
+          columns: String(row.columns),
+          parent: String(row.parent),
+          rows: Number(row.rows),
+        });
+    } catch (error) {
+      // A key that fits no unique index of its parent cannot be checked; SQLite enforces nothing by it either.
+      if (!(isSqliteError(error, 'SQLITE_ERROR') && messageOf(error).includes('foreign key mismatch')))
+        throw error;
+    }
+  }
+  return violations;
+}
+
+async function readObjects(db: DatabaseBridge): Promise<NamedObject[]> {
+  const rows = await db.query(
+    `SELECT type, name, tbl_name FROM sqlite_schema
+     WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(tbl_name) <> ?1
+     UNION ALL
+     SELECT 'column', s.name || '.' || c.name, s.name FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
+     WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.name) <> ?1
+       AND s.sql NOT LIKE 'create virtual %'`,
+    [HISTORY_TABLE],
+  );
+  return rows.flatMap(({ type, name, tbl_name: table }): NamedObject[] => {
+    const known = (['table', 'column', 'index', 'trigger', 'view'] as const).find((each) => each === type);
+    return known === undefined ? [] : [{ type: known, name: String(name), table: String(table) }];
+  });
+}
+
+async function readSequences(db: DatabaseBridge): Promise<Map<string, bigint>> {
+  const [has] = await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'");
+  if (has === undefined) return new Map();
+  const rows = await db.query(
+    "SELECT name, CAST(seq AS TEXT) AS seq FROM sqlite_sequence WHERE typeof(seq) = 'integer' AND lower(name) <> ?",
+    [HISTORY_TABLE],
+  );
+  return new Map(rows.map((row) => [String(row.name), BigInt(String(row.seq))]));
+}
+
+async function countAttempts(db: DatabaseBridge): Promise<number> {
+  const [has] = await db.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = ?", [
+    HISTORY_TABLE,
+  ]);
+  if (has === undefined) return 0;
+  const [row] = await db.query(`SELECT count(*) AS rows FROM ${HISTORY_TABLE}`);
+  return Number(row?.rows);
+}
+
+/** Takes stock of a database. Memory grows with the number of objects, never with the number of rows. */
+export async function takeInventory(db: DatabaseBridge, options: InventoryOptions): Promise<Inventory> {
+  return {
+    rows: options.countRows ? await countRows(db) : new Map(),
+    objects: await readObjects(db),
+    sequences: await readSequences(db),
+    foreignKeys: await readForeignKeys(db),
+    violations: await countViolations(db),
+    attempts: await countAttempts(db),
+  };
+}

@@ -1,0 +1,158 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { isSqliteError, UnreadableDatabaseError, FileAccessError, UpgradeBridgeError } from '../errors.js';
+import { weighEvidence, type FileEvidence, type LegacyVersions } from './legacy-evidence.js';
+import {
+  appliedMigrations,
+  HISTORY_TABLE,
+  readHistory,
+  readHistoryShape,
+  type AppliedMigration,
+} from './migration-history.js';
+import type { Replay } from './migration-replay.js';
+import { isEmptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
+
+/** A database with a history: what stands applied is what the history says. */
+export interface ManagedState {
+  readonly kind: 'managed';
+  readonly userVersion: number;
+  /** Every attempt, oldest first. */
+  readonly history: readonly AppliedMigration[];
+  /** What stands applied, by version. */
+  readonly applied: readonly AppliedMigration[];
+}
+
+/** A database of which no history tells anything: empty, legacy or somebody else's. */
+export interface UnmanagedState {
+  readonly kind: 'unmanaged';
+  readonly userVersion: number;
+  readonly schema: SchemaSnapshot;
+}
+
+/** Where the history should be stands something else. */
+export interface OccupiedState {
+  readonly kind: 'occupied';
+  readonly userVersion: number;
+  readonly description: string;
+}
+
+/** What a look at the database alone can tell. */
+export type ProbedState = ManagedState | UnmanagedState | OccupiedState;
+
+/** What is in a database, once it has been held against the files. */
+export type DatabaseState =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'empty'; readonly userVersion: number }
+  | {
+      readonly kind: 'legacy';
+      readonly claimed: number;
+      readonly evident: number;
+      readonly files: readonly FileEvidence[];
+    }
+  | ManagedState
+  | { readonly kind: 'foreign'; readonly userVersion: number; readonly reasons: readonly string[] };
+
+export async function readUserVersion(db: DatabaseBridge): Promise<number> {
+  const [row] = await db.query('PRAGMA user_version');
+  return Number(row?.user_version);
+}
+
+/** Gives SQLite's first refusal of a file its name: no database, damaged, waiting for recovery, out of reach. */
+export function nameReadError(error: unknown, path: string): unknown {
+  if (error instanceof UpgradeBridgeError && error.code !== 'DATABASE_ERROR') return error;
+  if (isSqliteError(error, 'SQLITE_NOTADB'))
+    return new UnreadableDatabaseError(
+      'UNREADABLE_DATABASE',
+      `"${path}" is not a SQLite database, or it is encrypted.`,
+      {
+        hint: 'Nothing was changed. Check the path; if a database should be there, restore a backup.',
+        cause: error,
+      },
+    );
+  if (isSqliteError(error, 'SQLITE_CORRUPT'))
+    return new UnreadableDatabaseError(
+      'DAMAGED_DATABASE',
+      `The database "${path}" is damaged: ${error.message}.`,
+      {
+        hint: 'Nothing was changed. Restore a backup, or save what can be read with the ".recover" command of the sqlite3 shell.',
+        cause: error,
+      },
+    );
+  if (isSqliteError(error, 'SQLITE_READONLY'))
+    return new UnreadableDatabaseError(
+      'NEEDS_RECOVERY',
+      `The last program that wrote to "${path}" was stopped in the middle of a change, which must be undone first.`,
+      {
+        hint: 'Open it for writing once: run "upgrade-bridge up", or start the program that it belongs to.',
+        cause: error,
+      },
+    );
+  if (isSqliteError(error, 'SQLITE_CANTOPEN', 'SQLITE_PERM'))
+    return new FileAccessError('NO_ACCESS', `"${path}" could not be opened: ${error.message}.`, {
+      hint: error.hint,
+      cause: error,
+    });
+  return error;
+}
+
+/**
+ * Looks at a database: is there a history of ours, and what does it say?
+ *
+ * A history in which nothing was ever applied or rolled back tells nothing: the database is then weighed by its schema.
+ *
+ * @throws UnreadableDatabaseError when SQLite cannot read it or the history cannot be trusted
+ */
+export async function probeDatabase(db: DatabaseBridge): Promise<ProbedState> {
+  try {
+    const userVersion = await readUserVersion(db);
+    const shape = await readHistoryShape(db);
+    if (shape.kind === 'foreign') return { kind: 'occupied', userVersion, description: shape.description };
+    if (shape.kind === 'ours') {
+      const history = await readHistory(db);
+      if (history.some(({ status }) => status !== 'failed'))
+        return { kind: 'managed', userVersion, history, applied: appliedMigrations(history) };
+    }
+    return { kind: 'unmanaged', userVersion, schema: await readSchema(db) };
+  } catch (error) {
+    throw nameReadError(error, db.location);
+  }
+}
+
+/** Whether the files have to be replayed before a probed database can be recognised. */
+export function needsReplay(probed: ProbedState): probed is UnmanagedState {
+  return probed.kind === 'unmanaged' && !isEmptySchema(probed.schema);
+}
+
+/**
+ * Says what a probed database is.
+ *
+ * Pure.
+ *
+ * @param replay what the files make; undefined is enough where `needsReplay` says no
+ */
+export function recogniseDatabase(
+  probed: ProbedState,
+  replay: Replay,
+  legacyVersions: LegacyVersions,
+): DatabaseState {
+  switch (probed.kind) {
+    case 'managed':
+      return probed;
+    case 'occupied':
+      return {
+        kind: 'foreign',
+        userVersion: probed.userVersion,
+        reasons: [`where the history (${HISTORY_TABLE}) should be stands ${probed.description}`],
+      };
+    case 'unmanaged': {
+      const evidence = weighEvidence(probed.schema, probed.userVersion, replay, legacyVersions);
+      switch (evidence.kind) {
+        case 'empty':
+          return { kind: 'empty', userVersion: evidence.claimed };
+        case 'foreign':
+          return { kind: 'foreign', userVersion: evidence.claimed, reasons: evidence.reasons };
+        case 'legacy':
+          return evidence;
+      }
+    }
+  }
+}

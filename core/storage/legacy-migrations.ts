@@ -1,0 +1,266 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { isSqliteError, MigrationFailedError, UpgradeBridgeError } from '../errors.js';
+import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
+import { readDatabase } from './database-reading.js';
+import {
+  needsReplay,
+  probeDatabase,
+  recogniseDatabase,
+  type DatabaseState,
+  type ProbedState,
+} from './database-state.js';
+import { completeFile } from './legacy-completion.js';
+import { weighEvidence } from './legacy-evidence.js';
+import { attemptAt, type Attempt } from './migration-history.js';
+import { isUpToDate, planMigrations } from './migration-plan.js';
+import { replayMigrations, type Replay } from './migration-replay.js';
+import {
+  nothingDone,
+  runMigrations,
+  type BaselineResult,
+  type Bridge,
+  type UpgradeWork,
+} from './migration-runner.js';
+import type { Migration } from './migration.js';
+import { compareSchemas } from './schema-comparison.js';
+import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
+import {
+  resolveProgress,
+  resolveSettings,
+  resolveSource,
+  type ResolvedSource,
+  type UpgradeOptions,
+} from './upgrade-options.js';
+import { reportUpgrade, type UpgradeReport } from './upgrade-report.js';
+
+const nothingReplayed: Replay = { steps: [], final: { tables: new Map(), objects: new Map() } };
+
+/** Brings old databases over: weighs claim and evidence, adopts what is there, completes what is half there. */
+export class LegacyBridge implements Bridge {
+  private replay: Promise<Replay> | undefined;
+  private strict = false;
+
+  constructor(private readonly source: ResolvedSource) {}
+
+  /** Says what a probed database is; the files are replayed only where its schema has to be weighed. */
+  async recognise(probed: ProbedState): Promise<DatabaseState> {
+    const replay = needsReplay(probed) ? await this.replayed() : nothingReplayed;
+    return recogniseDatabase(probed, replay, this.source.legacy);
+  }
+
+  readonly look = async (db: DatabaseBridge): Promise<UpgradeWork> => {
+    const state = await this.recognise(await probeDatabase(db));
+    const plan = planMigrations(state, this.source.migrations);
+    if (state.kind === 'legacy') this.strict = true;
+    return { state, plan, from: fromName(state) };
+  };
+
+  readonly adopt = async (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
+    const replay = await this.replayed();
+    const { baseline } = work.plan;
+    const newest = baseline.at(-1)?.migration.version ?? 0;
+    const target =
+      replay.steps.findLast(({ migration }) => migration.version === newest)?.after ?? replay.final;
+    const attempts: Attempt[] = [];
+    for (const file of baseline) {
+      const started = performance.now();
+      const { logger } = this.source;
+      if (file.state === 'partial') {
+        const { completed, checkViolations } = await completeFile(db, file, replay, target);
+        for (const violation of checkViolations) logger.warn(violation, 'rows that break a check were kept');
+        logger.info({ file: file.migration.filename, objects: completed }, 'legacy migration completed');
+        attempts.push(
+          attemptAt(file.migration, {
+            status: 'applied',
+            origin: 'completed',
+            executionTimeMs: performance.now() - started,
+            details: { completed },
+          }),
+        );
+      } else {
+        attempts.push(
+          attemptAt(file.migration, { status: 'applied', origin: 'legacy', executionTimeMs: 0, details: {} }),
+        );
+      }
+    }
+    this.proveBaseline(await readSchema(db), replay, work);
+    return { attempts };
+  };
+
+  /**
+   * Proves that a database that was bridged has the schema of a fresh one. One that had a history before may have
+   * drifted by its owner's doing; that is for `verify` to say.
+   */
+  readonly verify = async (db: DatabaseBridge, last: Migration | undefined): Promise<void> => {
+    if (!this.strict) return;
+    const { final } = await this.replayed();
+    const differences = compareSchemas(final, await readSchema(db)).filter(({ kind }) => kind !== 'extra');
+    if (differences.length === 0) return;
+    throw new MigrationFailedError(
+      'SCHEMA_MISMATCH',
+      `The upgraded database would not have the schema of a fresh one: ${differences.map(({ sentence }) => sentence).join('; ')}.`,
+      { filename: last?.filename ?? '(adoption)', statement: undefined, line: undefined },
+      { hint: 'The last step was rolled back. Report this with the output of "upgrade-bridge status".' },
+    );
+  };
+
+  /** Weighs the database again after completion: everything that is about to be recorded must be wholly there now. */
+  private proveBaseline(schema: SchemaSnapshot, replay: Replay, { state, plan }: UpgradeWork): void {
+    const claimed = state.kind === 'legacy' ? state.claimed : 0;
+    const evidence = weighEvidence(schema, claimed, replay, this.source.legacy);
+    const files = evidence.kind === 'legacy' ? evidence.files : [];
+    const present = new Set(
+      files.filter((file) => file.state === 'present').map(({ migration }) => migration.version),
+    );
+    const unproven = plan.baseline.filter(({ migration }) => !present.has(migration.version));
+    if (evidence.kind === 'legacy' && unproven.length === 0) return;
+    const names = unproven.map(({ migration }) => migration.filename).join(', ');
+    throw new UpgradeBridgeError(
+      'ADOPTION_FAILED',
+      `The legacy database could not be completed: ${names} would still not be wholly there.`,
+      { hint: 'Nothing was changed. Report this with the output of "upgrade-bridge status".' },
+    );
+  }
+
+  private replayed(): Promise<Replay> {
+    this.replay ??= replayMigrations(this.source.driver, this.source.migrations);
+    return this.replay;
+  }
+}
+
+/** What a database is before the upgrade, as the name of its backup says it. */
+function fromName(state: DatabaseState): string {
+  switch (state.kind) {
+    case 'legacy':
+      return `legacy${state.claimed}`;
+    case 'managed':
+      return `v${state.applied.at(-1)?.version ?? 0}`;
+    case 'absent':
+    case 'empty':
+    case 'foreign':
+      return state.kind;
+  }
+}
+
+/** Looks at the file, waits while a writer keeps readers out, and lets SQLite undo a change that was cut off. */
+async function probePatiently(
+  source: ResolvedSource,
+  file: DatabaseFile,
+  options: UpgradeOptions,
+): Promise<ProbedState> {
+  const started = performance.now();
+  const { lockWaitMs } = resolveSettings(options);
+  for (let mode: 'read-only' | 'read-write' = 'read-only'; ;) {
+    try {
+      return await readDatabase(source.driver, file, mode, probeDatabase);
+    } catch (error) {
+      const waits = isSqliteError(error, 'SQLITE_BUSY') && performance.now() - started < lockWaitMs;
+      const recovers =
+        error instanceof UpgradeBridgeError && error.code === 'NEEDS_RECOVERY' && mode === 'read-only';
+      if (options.signal?.aborted === true || !(waits || recovers)) throw error;
+      if (recovers) mode = 'read-write';
+    }
+  }
+}
+
+/**
+ * Brings a database to the newest migration: finds out what it is, adopts and completes what an old release left, applies
+ * the rest under a cross-process lock, and proves the result. An up-to-date database is only read.
+ *
+ * ```ts
+ * const report = await upgradeDatabase({ database: 'notes.db', migrations: 'migrations', legacy: { 1: [1], 2: [1, 2] } });
+ * ```
+ *
+ * @throws ForeignDatabaseError, NewerDatabaseError, UnreadableDatabaseError, FileAccessError when the file is not to be
+ *   touched; not a byte of it has changed
+ * @throws MigrationFileError, HistoryConflictError when the files are at fault; not a byte has changed
+ * @throws MigrationFailedError when a step failed and was rolled back; the steps before it stay
+ * @throws LockedError when other processes do not let go in time
+ */
+export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeReport> {
+  const started = performance.now();
+  resolveSettings(options);
+  const source = await resolveSource(options);
+  const file = await resolveDatabaseFile(options.database, 'write');
+  const logger = source.logger.child({ database: options.database });
+  if (file.networkFileSystem !== undefined)
+    logger.warn(
+      { fileSystem: file.networkFileSystem },
+      'the database is on a network file system, where locks may fail',
+    );
+
+  const bridge = new LegacyBridge({ ...source, logger });
+  const found: DatabaseState = file.exists
+    ? await bridge.recognise(await probePatiently(source, file, options))
+    : { kind: 'absent' };
+  return upgrade(file, found, bridge, { ...source, logger }, options, started);
+}
+
+/**
+ * Brings the database of one open connection to the newest migration, as `upgradeDatabase` does with a file.
+ *
+ * Made for a database in memory. The promises are weaker: no lock keeps others away, no copy is made, an upgrade cannot
+ * be stopped half-way, and nothing else may use the connection meanwhile.
+ *
+ * @throws what `upgradeDatabase` throws
+ */
+export async function upgradeConnection(
+  db: DatabaseBridge,
+  options: Omit<UpgradeOptions, 'database' | 'signal'>,
+): Promise<UpgradeReport> {
+  const started = performance.now();
+  const source = await resolveSource(options);
+  const bridge = new LegacyBridge(source);
+  const found = await bridge.recognise(await probeDatabase(db));
+  return upgrade(db, found, bridge, source, { ...options, database: db.location }, started);
+}
+
+async function upgrade(
+  target: DatabaseFile | DatabaseBridge,
+  found: DatabaseState,
+  bridge: LegacyBridge,
+  { driver, migrations, logger }: ResolvedSource,
+  options: UpgradeOptions,
+  started: number,
+): Promise<UpgradeReport> {
+  const settings = resolveSettings(options);
+  const result = isUpToDate(planMigrations(found, migrations))
+    ? nothingDone
+    : await runMigrations({
+        driver,
+        target,
+        bridge,
+        settings,
+        logger,
+        progress: resolveProgress(options, logger),
+        signal: options.signal,
+        to: `v${migrations.at(-1)?.version ?? 0}`,
+      });
+  const report = reportUpgrade(options.database, found, result, performance.now() - started);
+  logReport(report, logger);
+  return report;
+}
+
+function logReport(report: UpgradeReport, logger: ResolvedSource['logger']): void {
+  if (report.upToDate) {
+    logger.debug({ version: report.version, ms: report.ms }, 'up to date');
+    return;
+  }
+  for (const difference of report.differences) logger.warn({ difference }, 'claim and evidence differ');
+  for (const violation of report.violations)
+    logger.warn(violation, 'rows that break a foreign key were kept');
+  logger.info(
+    {
+      found: report.found,
+      claimed: report.claimed,
+      evident: report.evident,
+      adopted: report.adopted.length,
+      completed: report.completed.length,
+      applied: report.applied.length,
+      version: report.version,
+      rows: report.rows.reduce((sum, { after }) => sum + after, 0),
+      ms: report.ms,
+    },
+    'upgraded',
+  );
+}

@@ -1,0 +1,267 @@
+import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { MigrationFileError, messageOf } from '../errors.js';
+import { readHeader } from './migration-header.js';
+import type { Migration } from './migration.js';
+import { checkScript } from './sql-script.js';
+
+/** How migration files are read. */
+export interface MigrationFileOptions {
+  /** The table that holds the history, which no file may write; `schema_migrations` unless told. */
+  readonly historyTable?: string;
+}
+
+/** The parts of a file name: `0004_add_chat_id.sql` is version 4, `add_chat_id`. */
+interface MigrationName {
+  readonly filename: string;
+  readonly version: number;
+  readonly name: string;
+}
+
+const upName = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_-]*)\.sql$/;
+const downName = /^(\d+_[A-Za-z0-9][A-Za-z0-9_-]*)\.down\.sql$/;
+
+/** How many files are open at a time. */
+const FILES_AT_ONCE = 8;
+
+/**
+ * Reads every migration of a folder, in the order of their numbers. Gaps between the numbers are no fault.
+ *
+ * Entries that do not end in `.sql` are none of its business. Those that do must be migrations, or the way back of one
+ * (`NNNN_name.down.sql` beside its `NNNN_name.sql`): a file that is silently passed over is a schema that is silently wrong.
+ *
+ * @throws MigrationFileError when the folder cannot be read or holds no migration, when a name, a number, a text or a
+ * directive is not as it must be, or when a statement may not stand in a migration
+ */
+export async function readMigrations(
+  folder: string,
+  options: MigrationFileOptions = {},
+): Promise<readonly Migration[]> {
+  const names = migrationNames(await listFolder(folder));
+  if (names.length === 0) {
+    throw new MigrationFileError(
+      'NO_MIGRATIONS',
+      `The folder ${folder} holds no migration; expected files such as 0001_create_users.sql.`,
+      folder,
+      undefined,
+      { hint: 'Check that this is the right folder, and that the program was packed with its SQL files.' },
+    );
+  }
+  const migrations: Migration[] = [];
+  for (let first = 0; first < names.length; first += FILES_AT_ONCE) {
+    const batch = names.slice(first, first + FILES_AT_ONCE);
+    const texts = await Promise.all(batch.map(({ filename }) => readRegularFile(folder, filename)));
+    for (const [index, bytes] of texts.entries()) {
+      const filename = batch[index]?.filename ?? '';
+      migrations.push(parseMigration(filename, bytes, options));
+    }
+  }
+  return migrations;
+}
+
+/**
+ * Makes a migration of a file's name and bytes.
+ *
+ * @throws MigrationFileError when the name, the text, a directive or a statement is not as it must be
+ */
+export function parseMigration(
+  filename: string,
+  bytes: Uint8Array,
+  options: MigrationFileOptions = {},
+): Migration {
+  const { version, name } = migrationName(filename);
+  const sql = textOf(bytes, filename);
+  const { description, directives } = readHeader(sql, filename);
+  const { historyTable = 'schema_migrations' } = options;
+  const { noTransaction } = directives;
+  const statements = checkScript(sql, { file: filename, noTransaction, historyTable });
+  return {
+    version,
+    name,
+    filename,
+    description: description ?? name.replaceAll(/[_-]+/g, ' '),
+    sql,
+    checksum: checksumOf(sql),
+    statements,
+    directives,
+  };
+}
+
+/** The SHA-256 of a migration's text as `Migration.sql` holds it, in lower-case hexadecimal. */
+export function checksumOf(sql: string): string {
+  return createHash('sha256').update(sql, 'utf8').digest('hex');
+}
+
+// Names
+
+/** The migrations among a folder's entries, by number. */
+function migrationNames(entries: readonly string[]): MigrationName[] {
+  const names: MigrationName[] = [];
+  for (const entry of entries) {
+    if (!/\.sql$/i.test(entry)) continue;
+    if (downName.test(entry)) refuseLonelyDown(entry, entries);
+    else names.push(migrationName(entry));
+  }
+  names.sort((left, right) => left.version - right.version);
+  for (const [index, name] of names.entries()) {
+    const previous = names[index - 1];
+    if (previous?.version === name.version) throw duplicate(previous, name);
+  }
+  return names;
+}
+
+function migrationName(filename: string): MigrationName {
+  const [, digits, name] = upName.exec(filename) ?? [];
+  if (digits === undefined || name === undefined) {
+    throw badName(
+      filename,
+      `The name ${JSON.stringify(filename)} is not that of a migration; expected a number, an underscore, a name and .sql.`,
+      renameHint(filename),
+    );
+  }
+  const version = Number(digits);
+  if (version === 0) {
+    throw badName(
+      filename,
+      `The file ${filename} has the number 0, which stands for a database without any migration; expected 1 or more.`,
+      `Give it the number 1 and every later file the next one: 0001_${name}.sql.`,
+    );
+  }
+  if (!Number.isSafeInteger(version)) {
+    throw badName(
+      filename,
+      `The file ${filename} has a number that is too large; expected at most ${Number.MAX_SAFE_INTEGER}.`,
+      'Number the files 0001, 0002 and so on.',
+    );
+  }
+  return { filename, version, name };
+}
+
+function badName(filename: string, message: string, hint: string): MigrationFileError {
+  return new MigrationFileError('BAD_MIGRATION_NAME', message, filename, undefined, { hint });
+}
+
+function renameHint(filename: string): string {
+  const elsewhere = 'If it is no migration, move it out of the folder.';
+  if (filename.startsWith('.'))
+    return `It is a hidden file that another program may have left: delete it. ${elsewhere}`;
+  const ending = /\.down\.sql$/i.test(filename) ? '.down.sql' : '.sql';
+  const stem = filename.replace(/(\.up|\.down)?\.sql$/i, '');
+  const [, digits, rest = stem] = /^\D*?(\d+)(.*)$/.exec(stem) ?? [];
+  const words = rest
+    .normalize('NFKD')
+    .replace(/\p{M}+/gu, '')
+    .replace(/[^A-Za-z0-9_-]+/g, '_')
+    .replace(/^[_-]+|[_-]+$/g, '');
+  const name = words === '' ? 'name' : words;
+  return digits === undefined
+    ? `Put its number in front, such as 0001_${name}${ending}. ${elsewhere}`
+    : `Rename it to ${digits.padStart(4, '0')}_${name}${ending}. ${elsewhere}`;
+}
+
+function refuseLonelyDown(down: string, entries: readonly string[]): void {
+  const up = down.replace(/\.down\.sql$/, '.sql');
+  if (entries.includes(up)) return;
+  throw badName(
+    down,
+    `The file ${down} undoes a migration that is not there; expected ${up} beside it.`,
+    'Give it the number and the name of the migration that it undoes, or delete it.',
+  );
+}
+
+function duplicate(first: MigrationName, second: MigrationName): MigrationFileError {
+  return new MigrationFileError(
+    'DUPLICATE_MIGRATION',
+    `The files ${first.filename} and ${second.filename} both have the number ${second.version}; expected one file a number.`,
+    second.filename,
+    undefined,
+    { hint: 'Give the one that no database has applied yet the next free number.' },
+  );
+}
+
+// Files
+
+async function listFolder(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort();
+  } catch (error) {
+    throw unreadable(folder, `The folder of migrations ${folder} cannot be read: ${reasonOf(error)}.`, error);
+  }
+}
+
+/** Looks before it opens: opening a named pipe would wait for ever. */
+async function readRegularFile(folder: string, filename: string): Promise<Uint8Array> {
+  const path = join(folder, filename);
+  try {
+    if ((await stat(path)).isFile()) return await readFile(path);
+  } catch (error) {
+    throw unreadable(filename, `The migration ${path} cannot be read: ${reasonOf(error)}.`, error);
+  }
+  throw unreadable(filename, `The migration ${path} cannot be read: it is a folder, a pipe or a device.`);
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist, or is a link that leads nowhere',
+  ENOTDIR: 'it is no folder',
+  EACCES: 'this user may not read it',
+  EPERM: 'this user may not read it',
+  ELOOP: 'it is a link that leads to itself',
+};
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return reasons[code] ?? messageOf(error);
+}
+
+function unreadable(file: string, message: string, cause?: unknown): MigrationFileError {
+  const hint = 'Check the path and the permissions, and that the program was packed with its SQL files.';
+  return new MigrationFileError('UNREADABLE_MIGRATIONS', message, file, undefined, { hint, cause });
+}
+
+// Text
+
+/** The bytes as text, without BOM and with LF line ends, so that an editor or git cannot change the checksum. */
+function textOf(bytes: Uint8Array, filename: string): string {
+  if (!isUtf8(bytes)) throw notUtf8(bytes, filename);
+  try {
+    return withLineFeeds(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw unreadable(filename, `The migration ${filename} cannot be read: ${reasonOf(error)}.`, error);
+  }
+}
+
+function withLineFeeds(text: string): string {
+  return text.replace(/\r\n?/g, '\n');
+}
+
+function notUtf8(bytes: Uint8Array, filename: string): MigrationFileError {
+  const offset = lengthOfUtf8(bytes);
+  const line = withLineFeeds(new TextDecoder().decode(bytes.subarray(0, offset))).split('\n').length;
+  const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+  return new MigrationFileError(
+    'BAD_MIGRATION_TEXT',
+    `${filename}, line ${line}: the text is not UTF-8 from byte ${offset} on${isUtf16 ? '; it is UTF-16' : ''}.`,
+    filename,
+    line,
+    { hint: 'Save the file as UTF-8.' },
+  );
+}
+
+/** How many bytes from the beginning on are UTF-8, found by halving. */
+function lengthOfUtf8(bytes: Uint8Array): number {
+  const lastBytes = [0, 1, 2, 3];
+  // The end of a prefix may cut a character in two; with up to three bytes fewer it is whole again.
+  const soundPrefix = (length: number) =>
+    lastBytes.map((fewer) => Math.max(0, length - fewer)).find((whole) => isUtf8(bytes.subarray(0, whole)));
+  let sound = 0;
+  let broken = bytes.length + 1;
+  while (broken - sound > 1) {
+    const middle = Math.floor((sound + broken) / 2);
+    if (soundPrefix(middle) === undefined) broken = middle;
+    else sound = middle;
+  }
+  return soundPrefix(sound) ?? 0;
+}

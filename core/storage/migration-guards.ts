@@ -1,0 +1,186 @@
+import { randomBytes } from 'node:crypto';
+
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { isSqliteError, MigrationFailedError, type FailurePlace } from '../errors.js';
+import { foreignKeyName, type Inventory } from './database-inventory.js';
+import { HISTORY_TABLE, type ToleratedViolations } from './migration-history.js';
+import type { Directives } from './migration.js';
+import { foldName } from './sql-tokens.js';
+
+const nothingDeclared: Directives = { noTransaction: false, allowLoss: [], drops: [] };
+
+/** What a file may do because it says so. */
+export interface GuardedStep {
+  /** What the errors call the step, such as `Migration 0004_add_chat_id.sql`. */
+  readonly subject: string;
+  readonly place: FailurePlace;
+  /** What the step declares; nothing where it is left out. */
+  readonly directives?: Directives;
+}
+
+function failure(
+  step: GuardedStep,
+  code: ConstructorParameters<typeof MigrationFailedError>[0],
+  what: string,
+  hint: string,
+): MigrationFailedError {
+  return new MigrationFailedError(code, `${step.subject} ${what}; it was rolled back.`, step.place, { hint });
+}
+
+/**
+ * Marks the transaction that is open, so that one which was ended and begun again behind our back is noticed
+ * ("SAVEPOINT": a COMMIT or ROLLBACK takes every savepoint with it).
+ *
+ * @returns a function that throws MigrationFailedError (TRANSACTION_ENDED) when the mark is gone
+ */
+export async function markTransaction(db: DatabaseBridge): Promise<(step: GuardedStep) => Promise<void>> {
+  const name = `guard_${randomBytes(8).toString('hex')}`;
+  await db.executeScript(`SAVEPOINT ${name}`);
+  return async (step) => {
+    try {
+      await db.executeScript(`RELEASE ${name}`);
+    } catch (error) {
+      if (!isSqliteError(error, 'SQLITE_ERROR')) throw error;
+      throw failure(
+        step,
+        'TRANSACTION_ENDED',
+        'ended the transaction that it runs in',
+        'Take COMMIT, ROLLBACK and everything that causes one out of the file: every file is one transaction already.',
+      );
+    }
+  };
+}
+
+function lostRows(
+  before: Inventory,
+  after: Inventory,
+  dropped: ReadonlySet<string>,
+  allowed: ReadonlySet<string>,
+): string[] {
+  return [...before.rows].flatMap(([table, rows]) => {
+    const left = after.rows.get(table);
+    if (left === undefined || left >= rows || allowed.has(foldName(table)) || dropped.has(foldName(table)))
+      return [];
+    return [`${table} would go from ${rows} to ${left} rows`];
+  });
+}
+
+function lostObjects(before: Inventory, after: Inventory, dropped: ReadonlySet<string>): string[] {
+  const left = new Set(after.objects.map(({ type, name }) => `${type} ${foldName(name)}`));
+  const gone = before.objects.filter(({ type, name }) => !left.has(`${type} ${foldName(name)}`));
+  const goneTables = new Set(gone.filter(({ type }) => type === 'table').map(({ name }) => foldName(name)));
+  return gone
+    .filter(({ type, name, table }) => {
+      if (dropped.has(foldName(name)) || dropped.has(foldName(table))) return false;
+      // A table that vanishes takes its columns, indexes and triggers along: name the table only.
+      return type === 'table' || type === 'view' || !goneTables.has(foldName(table));
+    })
+    .map(({ type, name }) => `${type} ${name}`);
+}
+
+function lostSequences(before: Inventory, after: Inventory, free: ReadonlySet<string>): string[] {
+  const tables = new Set(after.objects.filter(({ type }) => type === 'table').map(({ name }) => name));
+  return [...before.sequences].flatMap(([table, sequence]) => {
+    const left = after.sequences.get(table) ?? 0n;
+    if (left >= sequence || !tables.has(table) || free.has(foldName(table))) return [];
+    return [
+      `the AUTOINCREMENT counter of ${table} would go from ${String(sequence)} back to ${String(left)}`,
+    ];
+  });
+}
+
+/** One line a foreign key, such as `12 rows of events (world_id) point to no row of worlds`. */
+export function describeViolation({ table, columns, parent, rows }: ToleratedViolations): string {
+  return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${table} (${columns}) point to no row of ${parent}`;
+}
+
+/** The violations that exceed what was there or was tolerated before. */
+export function newViolations(
+  known: readonly ToleratedViolations[],
+  found: readonly ToleratedViolations[],
+): ToleratedViolations[] {
+  const before = new Map(known.map((violation) => [foreignKeyName(violation), violation.rows]));
+  return found.filter((violation) => violation.rows > (before.get(foreignKeyName(violation)) ?? 0));
+}
+
+/**
+ * Holds what a step left against what it found.
+ *
+ * Rows that break only a foreign key which the step added to a table that was there before are no loss; they are
+ * reported by the caller.
+ *
+ * @throws MigrationFailedError ROWS_LOST, OBJECTS_LOST or FOREIGN_KEYS_BROKEN
+ */
+export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: Inventory): void {
+  const { allowLoss, drops } = step.directives ?? nothingDeclared;
+  const allowed = new Set(allowLoss.map(foldName));
+  const dropped = new Set(drops.map(foldName));
+
+  const objects = lostObjects(before, after, dropped);
+  if (objects.length > 0)
+    throw failure(
+      step,
+      'OBJECTS_LOST',
+      `would remove ${objects.join(', ')} without saying so`,
+      `If that is meant, declare it in the file's header: "-- migration: drops ${objects.map((each) => each.replace(/^\S+ /, '')).join(', ')}".`,
+    );
+  const rows = lostRows(before, after, dropped, allowed);
+  if (rows.length > 0)
+    throw failure(
+      step,
+      'ROWS_LOST',
+      `would lose rows without saying so: ${rows.join(', ')}`,
+      `If that is meant, declare it in the file's header: "-- migration: allow-loss ${rows.map((each) => each.split(' ')[0]).join(', ')}".`,
+    );
+  const sequences = lostSequences(before, after, new Set([...allowed, ...dropped]));
+  if (sequences.length > 0)
+    throw failure(
+      step,
+      'ROWS_LOST',
+      `would let ids be handed out again: ${sequences.join(', ')}`,
+      'Carry the row of sqlite_sequence over when you rebuild the table, or declare the table with allow-loss.',
+    );
+  const tablesBefore = new Set(
+    before.objects.filter(({ type }) => type === 'table').map(({ name }) => foldName(name)),
+  );
+  const broken = newViolations(before.violations, after.violations).filter(
+    (violation) =>
+      before.foreignKeys.has(foreignKeyName(violation)) || !tablesBefore.has(foldName(violation.table)),
+  );
+  if (broken.length > 0)
+    throw failure(
+      step,
+      'FOREIGN_KEYS_BROKEN',
+      `would break foreign keys: ${broken.map(describeViolation).join('; ')}`,
+      'Let the file delete or repair those rows together with what they point to.',
+    );
+  if (before.attempts !== after.attempts)
+    throw failure(
+      step,
+      'OBJECTS_LOST',
+      `changed the history (${HISTORY_TABLE})`,
+      'Take out whatever writes that table, also by way of a trigger: its rows are written for you.',
+    );
+}
+
+/**
+ * Refuses what a step leaves on the connection, where the next step would trip over it.
+ *
+ * @throws MigrationFailedError (LEFT_BEHIND) when a temporary object or an attached database is left
+ */
+export async function guardAgainstLeftovers(db: DatabaseBridge, step: GuardedStep): Promise<void> {
+  const temporary = await db.query(
+    "SELECT type || ' ' || name AS label FROM sqlite_temp_schema ORDER BY name",
+  );
+  const attached = await db.query(
+    "SELECT 'attached database ' || name AS label FROM pragma_database_list WHERE name NOT IN ('main', 'temp')",
+  );
+  const left = [...temporary, ...attached].map((row) => String(row.label));
+  if (left.length > 0)
+    throw failure(
+      step,
+      'LEFT_BEHIND',
+      `leaves ${left.join(', ')} behind on the connection`,
+      'Drop temporary tables, views and triggers at the end of the file that makes them.',
+    );
+}

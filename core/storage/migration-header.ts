@@ -1,0 +1,194 @@
+import { MigrationFileError } from '../errors.js';
+import type { Directives } from './migration.js';
+import { eachToken, nameOf, tokenize } from './sql-tokens.js';
+
+/** What the comments at the head of a migration file say. */
+export interface MigrationHeader {
+  /** The first comment that is no directive. */
+  readonly description: string | undefined;
+  readonly directives: Directives;
+}
+
+/** One line of a comment, without what makes it a comment. */
+interface CommentLine {
+  readonly text: string;
+  readonly line: number;
+  /** Whether it was written with two dashes, as a directive must be. */
+  readonly dashed: boolean;
+  /** Whether it stands before the first statement. */
+  readonly inHeader: boolean;
+}
+
+const directiveWords = ['allow-loss', 'drops', 'no-transaction'] as const;
+type DirectiveWord = (typeof directiveWords)[number];
+
+const forms: Record<DirectiveWord, string> = {
+  'allow-loss': '-- migration: allow-loss TABLE, TABLE',
+  drops: '-- migration: drops NAME, TABLE.COLUMN',
+  'no-transaction': '-- migration: no-transaction',
+};
+
+/** `Migration: drops x` or the same in a block comment: close enough to a directive that it was meant as one. */
+const meantAsDirective = /^[\s*]*migrations?\s*:\s*(allow-loss|drops|no-transaction)(?![\w-])/i;
+
+/**
+ * Reads the description and the directives of a migration file.
+ *
+ * @param file the file's name, for the error
+ * @throws MigrationFileError when a directive is unknown, malformed, or stands where it would go unseen
+ */
+export function readHeader(sql: string, file: string): MigrationHeader {
+  const allowLoss: string[] = [];
+  const drops: string[] = [];
+  let noTransaction = false;
+  let description: string | undefined;
+
+  for (const comment of commentLines(sql)) {
+    const body = directiveBody(comment, file);
+    if (body === undefined) {
+      if (comment.inHeader) description ??= sentenceOf(comment.text);
+      continue;
+    }
+    const [, word = '', rest = ''] = /^(\S*)\s*(.*)$/.exec(body) ?? [];
+    const { line } = comment;
+    if (!comment.inHeader) throw misplaced(file, line);
+    switch (directiveNamed(word, file, line)) {
+      case 'allow-loss':
+        allowLoss.push(...namesIn(rest, 'allow-loss', 1, file, line));
+        break;
+      case 'drops':
+        drops.push(...namesIn(rest, 'drops', 2, file, line));
+        break;
+      case 'no-transaction':
+        if (rest !== '') throw malformed('no-transaction', rest, 'nothing after it', file, line);
+        noTransaction = true;
+        break;
+    }
+  }
+  return {
+    description,
+    directives: { noTransaction, allowLoss: [...new Set(allowLoss)], drops: [...new Set(drops)] },
+  };
+}
+
+function* commentLines(sql: string): Generator<CommentLine, void, undefined> {
+  let inHeader = true;
+  for (const { kind, text, line } of eachToken(sql)) {
+    if (kind === 'comment') {
+      const dashed = text.startsWith('--');
+      const lines = dashed ? [text.slice(2)] : text.slice(2, -2).split('\n');
+      for (const [index, content] of lines.entries()) {
+        yield { text: content.trim(), line: line + index, dashed, inHeader };
+      }
+    } else if (kind !== 'semicolon') {
+      inHeader = false;
+    }
+  }
+}
+
+/** What stands after `migration:`, or undefined where the line is no directive. */
+function directiveBody({ text, line, dashed }: CommentLine, file: string): string | undefined {
+  if (dashed && text.startsWith('migration:')) return text.slice('migration:'.length).trim();
+  const [, word] = meantAsDirective.exec(text) ?? [];
+  if (word === undefined) return undefined;
+  throw new MigrationFileError(
+    'BAD_DIRECTIVE',
+    `${file}, line ${line}: the comment "${shortened(text)}" looks like a directive and is not written as one.`,
+    file,
+    line,
+    {
+      hint: `Write it on a line of its own, in lower case and with two dashes: "-- migration: ${word.toLowerCase()}". If it is meant for readers only, word it differently.`,
+    },
+  );
+}
+
+function directiveNamed(word: string, file: string, line: number): DirectiveWord {
+  const known = directiveWords.find((candidate) => candidate === word);
+  if (known !== undefined) return known;
+  const nearest = directiveWords.find((candidate) => editDistance(candidate, word.toLowerCase()) <= 3);
+  throw new MigrationFileError(
+    'BAD_DIRECTIVE',
+    `${file}, line ${line}: the directive "${shortened(word)}" is unknown; expected ${listed(directiveWords)}.`,
+    file,
+    line,
+    {
+      hint:
+        nearest === undefined
+          ? 'If the line only describes the migration, leave out the word "migration:".'
+          : `Did you mean "${forms[nearest]}"?`,
+    },
+  );
+}
+
+/** The names after a directive: separated by commas, quoted where SQL would quote them, of at most so many parts. */
+function namesIn(list: string, word: DirectiveWord, parts: number, file: string, line: number): string[] {
+  const names: string[] = [];
+  let current: string[] = [];
+  let expectsName = true;
+  for (const token of tokenize(list)) {
+    const name = nameOf(token);
+    if (expectsName && name !== undefined) {
+      current.push(name);
+      expectsName = false;
+    } else if (!expectsName && token.text === '.' && current.length < parts) {
+      expectsName = true;
+    } else if (!expectsName && token.text === ',') {
+      names.push(current.join('.'));
+      current = [];
+      expectsName = true;
+    } else {
+      throw malformed(word, list, 'names separated by commas', file, line);
+    }
+  }
+  if (expectsName) throw malformed(word, list, 'names separated by commas', file, line);
+  return [...names, current.join('.')];
+}
+
+function malformed(word: DirectiveWord, found: string, expected: string, file: string, line: number): Error {
+  const what = found === '' ? 'nothing' : `"${shortened(found)}"`;
+  return new MigrationFileError(
+    'BAD_DIRECTIVE',
+    `${file}, line ${line}: the directive ${word} is followed by ${what}; expected ${expected}.`,
+    file,
+    line,
+    { hint: `Write "${forms[word]}".` },
+  );
+}
+
+function misplaced(file: string, line: number): Error {
+  return new MigrationFileError(
+    'BAD_DIRECTIVE',
+    `${file}, line ${line}: a directive stands after the first statement; expected it before.`,
+    file,
+    line,
+    { hint: 'Move the line to the head of the file.' },
+  );
+}
+
+/** A comment without the dashes, stars and lines that frame it; undefined where nothing else is left. */
+function sentenceOf(text: string): string | undefined {
+  if (!/[\p{L}\p{N}]/u.test(text)) return undefined;
+  return text.replace(/^[-=*#\s]+/, '').replace(/[-=*#\s]+$/, '');
+}
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function listed(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+}
+
+/** How many letters must be added, left out or replaced to make one word of the other (Levenshtein). */
+function editDistance(left: string, right: string): number {
+  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (const [row, letter] of Array.from(left).entries()) {
+    const current = [row + 1];
+    for (let column = 1; column <= right.length; column += 1) {
+      const replaced = (previous[column - 1] ?? 0) + (letter === right.charAt(column - 1) ? 0 : 1);
+      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous.at(-1) ?? 0;
+}

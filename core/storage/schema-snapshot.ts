@@ -1,0 +1,108 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { HISTORY_TABLE } from './migration-history.js';
+import { foldName, tokenize, type Token } from './sql-tokens.js';
+import {
+  normaliseTokens,
+  parseTableDefinition,
+  type TableConstraint,
+  type TableDefinition,
+} from './table-definition.js';
+
+export interface TableSnapshot extends TableDefinition {
+  readonly name: string;
+  readonly sql: string;
+  /** A virtual table has no columns or constraints here: its module decides what they mean. */
+  readonly virtual: boolean;
+}
+
+/** An index, a trigger or a view. */
+export interface ObjectSnapshot {
+  readonly type: 'index' | 'trigger' | 'view';
+  readonly name: string;
+  /** The table that an index or trigger belongs to; a view's own name. */
+  readonly table: string;
+  readonly sql: string;
+  /** One comparable form of the statement. */
+  readonly meaning: string;
+}
+
+/** A schema as plain data, keyed by name in lower case. SQLite's own objects and the history are left out. */
+export interface SchemaSnapshot {
+  readonly tables: ReadonlyMap<string, TableSnapshot>;
+  readonly objects: ReadonlyMap<string, ObjectSnapshot>;
+}
+
+/** A schema with nothing in it. */
+export const emptySchema: SchemaSnapshot = { tables: new Map(), objects: new Map() };
+
+export function isEmptySchema(schema: SchemaSnapshot): boolean {
+  return schema.tables.size === 0 && schema.objects.size === 0;
+}
+
+/** The statement in one comparable form: words that change nothing are left out. */
+function meaningOf(sql: string): string {
+  const tokens = tokenize(sql).filter((token) => token.kind !== 'comment' && token.kind !== 'semicolon');
+  const kept: Token[] = [];
+  for (let index = 0; index < tokens.length; index += 1) {
+    const token = tokens[index];
+    if (token === undefined) continue;
+    const next = [token, tokens[index + 1], tokens[index + 2]]
+      .map((each) => each?.text.toLowerCase())
+      .join(' ');
+    if (next === 'for each row') index += 2;
+    else if (!(token.kind === 'word' && token.text.toLowerCase() === 'asc')) kept.push(token);
+  }
+  return normaliseTokens(kept);
+}
+
+function resolveImpliedKeys(
+  constraint: TableConstraint,
+  tables: ReadonlyMap<string, TableSnapshot>,
+): TableConstraint {
+  if (!constraint.impliesParentKey || constraint.parent === undefined) return constraint;
+  const key = tables.get(constraint.parent)?.constraints.find(({ kind }) => kind === 'primary key');
+  if (key === undefined) return constraint;
+  const named = `references ${constraint.parent}(${key.columns.join()})`;
+  return { ...constraint, meaning: constraint.meaning.replace(`references ${constraint.parent}()`, named) };
+}
+
+/**
+ * Reads the schema of a database.
+ *
+ * @param parsed definitions that were parsed before, by statement; a caller that reads many similar schemas passes the
+ *   same map each time
+ */
+export async function readSchema(
+  db: DatabaseBridge,
+  parsed: Map<string, TableDefinition> = new Map<string, TableDefinition>(),
+): Promise<SchemaSnapshot> {
+  const rows = await db.query(
+    `SELECT s.type, s.name, s.tbl_name, s.sql FROM sqlite_schema AS s
+     WHERE s.sql IS NOT NULL AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.tbl_name) <> ?
+       AND NOT EXISTS (SELECT 1 FROM pragma_table_list AS l WHERE l.schema = 'main' AND l.type = 'shadow' AND l.name = s.tbl_name)
+     ORDER BY s.rowid`,
+    [HISTORY_TABLE],
+  );
+  const tables = new Map<string, TableSnapshot>();
+  const objects = new Map<string, ObjectSnapshot>();
+  for (const row of rows) {
+    const [type, name, table, sql] = [row.type, row.name, row.tbl_name, row.sql].map(String);
+    if (type === undefined || name === undefined || table === undefined || sql === undefined) continue;
+    if (type === 'table') {
+      const virtual = /^create\s+virtual\s/i.test(sql);
+      const definition = virtual
+        ? { columns: [], constraints: [], withoutRowid: false, strict: false }
+        : (parsed.get(sql) ?? parseTableDefinition(sql));
+      if (!virtual) parsed.set(sql, definition);
+      tables.set(foldName(name), { ...definition, name, sql, virtual });
+    } else if (type === 'index' || type === 'trigger' || type === 'view') {
+      objects.set(foldName(name), { type, name, table, sql, meaning: meaningOf(sql) });
+    }
+  }
+  for (const [key, table] of tables)
+    tables.set(key, {
+      ...table,
+      constraints: table.constraints.map((constraint) => resolveImpliedKeys(constraint, tables)),
+    });
+  return { tables, objects };
+}

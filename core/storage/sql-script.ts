@@ -1,0 +1,185 @@
+import { MigrationFileError } from '../errors.js';
+import { forbiddenStatement, type Refusal } from './forbidden-statements.js';
+import type { Statement } from './migration.js';
+import { eachToken, isKeyword, type Token } from './sql-tokens.js';
+
+/** What `checkScript` needs to know of a file besides its text. */
+export interface ScriptOptions {
+  /** The file's name, for the error. */
+  readonly file: string;
+  /** Whether the file declares `-- migration: no-transaction`. */
+  readonly noTransaction: boolean;
+  /** The table that holds the history. */
+  readonly historyTable: string;
+}
+
+/** A statement with its tokens: comments left out, the semicolons inside a trigger kept. */
+interface ScannedStatement extends Statement {
+  readonly tokens: readonly Token[];
+}
+
+/** The statements of a script, cut where SQLite's own parser cuts them; empty ones are left out. Never throws. */
+export function splitStatements(sql: string): Statement[] {
+  return [...eachStatement(sql, eachToken(sql))].map(withoutTokens);
+}
+
+/**
+ * The statements of a migration file, once it is certain that all of them may run: nothing that SQLite would drop
+ * without a word, nothing that outlives or escapes the file's transaction, nothing that writes the history.
+ *
+ * @throws MigrationFileError with the line, the reason and what to write instead
+ */
+export function checkScript(sql: string, options: ScriptOptions): readonly Statement[] {
+  const { file, noTransaction, historyTable } = options;
+  if (noTransaction) refuseSecondStatement(sql, file);
+  const statements: Statement[] = [];
+  for (const statement of eachStatement(sql, readableTokens(sql, file))) {
+    const { tokens, line } = statement;
+    if (!isComplete(tokens)) throw failure('BAD_MIGRATION_TEXT', endlessTrigger, line, file);
+    const refusal = forbiddenStatement(tokens, noTransaction, historyTable);
+    if (refusal !== undefined) throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, line, file);
+    statements.push(withoutTokens(statement));
+  }
+  if (statements.length === 0) throw failure('BAD_MIGRATION_TEXT', noStatement, undefined, file);
+  return statements;
+}
+
+function failure(
+  code: 'BAD_MIGRATION_TEXT' | 'BAD_DIRECTIVE' | 'FORBIDDEN_STATEMENT',
+  { reason, hint }: Refusal,
+  line: number | undefined,
+  file: string,
+): MigrationFileError {
+  const place = line === undefined ? file : `${file}, line ${line}`;
+  return new MigrationFileError(code, `${place}: ${reason}`, file, line, { hint });
+}
+
+function withoutTokens({ sql, line }: ScannedStatement): Statement {
+  return { sql, line };
+}
+
+// Where statements end
+
+function* eachStatement(sql: string, tokens: Iterable<Token>): Generator<ScannedStatement, void, undefined> {
+  let own: Token[] = [];
+  for (const token of tokens) {
+    if (token.kind === 'comment' || isUnterminatedComment(token)) continue;
+    if (token.kind === 'semicolon' && isComplete(own)) {
+      yield* statementOf(sql, own);
+      own = [];
+    } else {
+      own.push(token);
+    }
+  }
+  yield* statementOf(sql, own);
+}
+
+function* statementOf(sql: string, tokens: readonly Token[]): Generator<ScannedStatement, void, undefined> {
+  const first = tokens[0];
+  const last = tokens.at(-1);
+  if (first === undefined || last === undefined) return;
+  yield { sql: sql.slice(first.start, last.start + last.text.length), line: first.line, tokens };
+}
+
+/** A trigger's body holds semicolons; the trigger is complete with the END that directly follows one. */
+function isComplete(tokens: readonly Token[]): boolean {
+  if (!isTrigger(tokens)) return true;
+  return isKeyword(tokens.at(-1), 'END') && tokens.at(-2)?.kind === 'semicolon';
+}
+
+function isTrigger(tokens: readonly Token[]): boolean {
+  let create = 0;
+  if (isKeyword(tokens[0], 'EXPLAIN')) create = isKeyword(tokens[1], 'QUERY') ? 3 : 1;
+  if (!isKeyword(tokens[create], 'CREATE')) return false;
+  const temporary = isKeyword(tokens[create + 1], 'TEMP', 'TEMPORARY');
+  return isKeyword(tokens[create + (temporary ? 2 : 1)], 'TRIGGER');
+}
+
+/** SQLite reads it as a comment, to the end of the text. */
+function isUnterminatedComment(token: Token): boolean {
+  return token.kind === 'unterminated' && token.text.startsWith('/*');
+}
+
+// What may not stand in a file
+
+const endlessTrigger: Refusal = {
+  reason: 'a trigger begins here and has no end, so it swallows the rest of the file.',
+  hint: 'Write BEGIN, the statements of the trigger with a semicolon after each, and then END;',
+};
+
+const noStatement: Refusal = {
+  reason: 'the file holds no SQL statement; expected at least one.',
+  hint: 'Write the statements of this migration, or delete the file if no database has applied it yet.',
+};
+
+function refuseSecondStatement(sql: string, file: string): void {
+  const statements = splitStatements(sql);
+  const second = statements[1];
+  if (second === undefined) return;
+  const refusal = {
+    reason: `the file declares no-transaction and holds ${statements.length} statements; expected exactly one.`,
+    hint:
+      'Give each of these statements a file of its own: ' +
+      'without a transaction a failure between two of them could not be undone.',
+  };
+  throw failure('BAD_DIRECTIVE', refusal, second.line, file);
+}
+
+/** The tokens of a file, up to the first that SQLite would refuse, misread or take for the end of the text. */
+function* readableTokens(sql: string, file: string): Generator<Token, void, undefined> {
+  for (const token of eachToken(sql)) {
+    const refusal = unreadable(token);
+    if (refusal !== undefined) throw failure('BAD_MIGRATION_TEXT', refusal, token.line, file);
+    yield token;
+  }
+}
+
+function unreadable(token: Token): Refusal | undefined {
+  if (token.kind === 'unterminated') return unterminated(token);
+  if (token.kind === 'variable') {
+    return {
+      reason: `${shown(token)} is a bind parameter; a file has no values for it, so SQLite would take NULL.`,
+      hint: 'Write the value itself. A text belongs between single quotes.',
+    };
+  }
+  if (token.kind !== 'illegal') return undefined;
+  if (token.text.startsWith('\0')) {
+    return {
+      reason: 'the text holds a NUL character, at which SQLite would stop reading without an error.',
+      hint: "Save the file as UTF-8; UTF-16 is full of NULs. To store a NUL write char(0) or a blob such as x'00'.",
+    };
+  }
+  return {
+    reason: `${shown(token)} is nothing that SQLite can read.`,
+    hint: 'Put a name with unusual characters between double quotes and a text between single quotes.',
+  };
+}
+
+function unterminated(token: Token): Refusal {
+  const without = (thing: string, hint: string): Refusal => ({
+    reason: `${thing} begins here and has no end, so it swallows the rest of the file.`,
+    hint,
+  });
+  switch (token.text.charAt(0)) {
+    case '/':
+      return without('a comment', 'Close it with an asterisk and a slash.');
+    case '[':
+      return without('a quoted name', 'Close it with a square bracket.');
+    case '"':
+      return without(
+        'a quoted name',
+        'Close it with a double quote. A double quote inside it is written twice.',
+      );
+    case '`':
+      return without('a quoted name', 'Close it with a backtick. A backtick inside it is written twice.');
+    case "'":
+      return without('a text', "Close it with a single quote. One inside it is written twice: 'it''s'.");
+    default:
+      return without('a blob', 'Close it with a single quote.');
+  }
+}
+
+/** A token for a sentence, cut where it is long. */
+function shown({ text }: Token): string {
+  return `"${text.length > 40 ? `${text.slice(0, 40)}…` : text}"`;
+}

@@ -1,0 +1,125 @@
+import type { DatabaseDriver } from '../database/database-bridge.js';
+import { sqlite3Driver } from '../database/sqlite3-bridge.js';
+import { InvalidOptionError, MigrationFileError } from '../errors.js';
+import { moduleLogger, type Logger } from '../logger.js';
+import type { BackupPolicy } from './backup-policy.js';
+import type { LegacyVersions } from './legacy-evidence.js';
+import { readMigrations } from './migration-files.js';
+import { defaultLockWaitMs } from './migration-lock.js';
+import type { RunnerSettings } from './migration-runner.js';
+import type { Migration } from './migration.js';
+import { safeProgress, type Progress } from './upgrade-progress.js';
+
+/** Where the files are and what the past means. */
+export interface MigrationSource {
+  /** A folder of SQL files, or the files' values as `readMigrations` returns them. */
+  readonly migrations: string | readonly Migration[];
+  /**
+   * What each number that old releases left in `PRAGMA user_version` claims. Without it, a database that holds tables
+   * and has no history is foreign.
+   */
+  readonly legacy?: LegacyVersions | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+export interface UpgradeOptions extends MigrationSource {
+  /** The path of the database file. It is made where it does not exist. */
+  readonly database: string;
+  /** How long to wait for other processes, in milliseconds. Default: 60 000. */
+  readonly lockWaitMs?: number | undefined;
+  /**
+   * Whether the rows of every table are counted before and after each step, so that a loss is noticed. Default: true.
+   */
+  readonly countRows?: boolean | undefined;
+  /**
+   * Up to which size of the database, in bytes, every index is held against its table before the first write. Larger
+   * ones get SQLite's quick check. Default: 512 MiB.
+   */
+  readonly integrityCheckUpToBytes?: number | undefined;
+  /** Where the copy before the first write goes and how many are kept; `false` for none. Default: beside the file, all kept. */
+  readonly backup?: BackupPolicy | undefined;
+  /** Told what happens, as it happens. */
+  readonly onProgress?: Progress | undefined;
+  /** Stops the upgrade: the step that is going on is rolled back. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The options with every default filled in, and the files read. */
+export interface ResolvedSource {
+  readonly driver: DatabaseDriver;
+  readonly migrations: readonly Migration[];
+  readonly legacy: LegacyVersions;
+  readonly logger: Logger;
+}
+
+const DEFAULT_INTEGRITY_BYTES = 512 * 1024 * 1024;
+
+/**
+ * Reads the files and checks the table of legacy versions against them.
+ *
+ * @throws MigrationFileError when a file, the folder or the table is not as it must be
+ */
+export async function resolveSource(source: MigrationSource): Promise<ResolvedSource> {
+  const migrations =
+    typeof source.migrations === 'string' ? await readMigrations(source.migrations) : source.migrations;
+  const legacy = source.legacy ?? {};
+  refuseUnknownVersions(legacy, migrations);
+  return { driver: sqlite3Driver, migrations, legacy, logger: moduleLogger(source.logger, 'upgrade') };
+}
+
+function isVersionList(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((version) => Number.isSafeInteger(version));
+}
+
+function refuseUnknownVersions(
+  legacy: Readonly<Record<string, unknown>>,
+  migrations: readonly Migration[],
+): void {
+  const known = new Set(migrations.map(({ version }) => version));
+  for (const [claim, versions] of Object.entries(legacy)) {
+    const problem = !/^\d+$/.test(claim)
+      ? `"${claim}" is not a user_version`
+      : !isVersionList(versions)
+        ? `what ${claim} claims is not a list of migration versions`
+        : versions.every((version) => known.has(version))
+          ? undefined
+          : `${claim} claims migration ${versions.filter((version) => !known.has(version)).join(', ')}, and there is no such file`;
+    if (problem !== undefined)
+      throw new MigrationFileError(
+        'BAD_LEGACY_TABLE',
+        `The table of legacy versions is wrong: ${problem}.`,
+        'legacy',
+        undefined,
+        {
+          hint: 'It maps each user_version to the versions of the files that it claims, such as { "1": [3], "2": [3, 4] }.',
+        },
+      );
+  }
+}
+
+function wholeNumber(value: number | undefined, fallback: number, name: string, unit: string): number {
+  if (value === undefined) return fallback;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidOptionError(`${name} must be a whole number of ${unit}, 0 or more, and is ${value}.`, {
+    hint: `Leave ${name} out to have ${fallback}.`,
+  });
+}
+
+/** @throws InvalidOptionError when an option cannot be used */
+export function resolveSettings(options: UpgradeOptions): RunnerSettings {
+  return {
+    lockWaitMs: wholeNumber(options.lockWaitMs, defaultLockWaitMs, 'lockWaitMs', 'milliseconds'),
+    countRows: options.countRows ?? true,
+    integrityCheckUpToBytes: wholeNumber(
+      options.integrityCheckUpToBytes,
+      DEFAULT_INTEGRITY_BYTES,
+      'integrityCheckUpToBytes',
+      'bytes',
+    ),
+    backup: options.backup ?? {},
+  };
+}
+
+export function resolveProgress(options: UpgradeOptions, logger: Logger): Progress {
+  return safeProgress(options.onProgress, logger);
+}

@@ -1,0 +1,25 @@
+import { messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+
+/** What an upgrade is doing, as it happens. */
+export type ProgressEvent =
+  | { readonly kind: 'waiting'; readonly since: Date }
+  | { readonly kind: 'checked'; readonly depth: 'quick' | 'full'; readonly ms: number }
+  | { readonly kind: 'backed-up'; readonly path: string; readonly ms: number }
+  | { readonly kind: 'adopted'; readonly files: readonly string[]; readonly ms: number }
+  | { readonly kind: 'applying'; readonly version: number; readonly filename: string }
+  | { readonly kind: 'applied'; readonly version: number; readonly filename: string; readonly ms: number }
+  | { readonly kind: 'failed'; readonly version: number; readonly filename: string; readonly error: string };
+
+export type Progress = (event: ProgressEvent) => void;
+
+/** A listener that cannot harm the upgrade: what it throws goes to the log. */
+export function safeProgress(listener: Progress | undefined, logger: Logger): Progress {
+  return (event) => {
+    try {
+      listener?.(event);
+    } catch (error) {
+      logger.warn({ err: messageOf(error), event: event.kind }, 'a progress listener threw');
+    }
+  };
+}

@@ -1,0 +1,109 @@
+import type { Inventory } from './database-inventory.js';
+import type { DatabaseState } from './database-state.js';
+import { claimDifferences } from './legacy-evidence.js';
+import type { Attempt, ToleratedViolations } from './migration-history.js';
+import type { RunResult } from './migration-runner.js';
+
+/** One migration that an upgrade recorded. */
+export interface ReportedMigration {
+  readonly version: number;
+  readonly filename: string;
+  readonly ms: number;
+}
+
+/** A migration that was there in part, with the objects that were added. */
+export interface CompletedMigration extends ReportedMigration {
+  readonly objects: readonly string[];
+}
+
+/** How many rows a table had before and after. */
+export interface RowCount {
+  readonly table: string;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** What opening a database found and did. */
+export interface UpgradeReport {
+  readonly database: string;
+  /** What the database was: `absent`, `empty`, `legacy` or `managed`. */
+  readonly found: DatabaseState['kind'];
+  /** Whether there was nothing to do; nothing was written then. */
+  readonly upToDate: boolean;
+  /** The legacy version that `PRAGMA user_version` claimed; undefined where the database has a history. */
+  readonly claimed: number | undefined;
+  /** The legacy version that the schema really had. */
+  readonly evident: number | undefined;
+  /** Every way in which the claim and the schema differed, as sentences. */
+  readonly differences: readonly string[];
+  readonly adopted: readonly ReportedMigration[];
+  readonly completed: readonly CompletedMigration[];
+  readonly applied: readonly ReportedMigration[];
+  /** The version that the database is at now. */
+  readonly version: number;
+  /** Tables that are there before or after, with their rows; empty when nothing was done or counting is off. */
+  readonly rows: readonly RowCount[];
+  /** Rows that break a foreign key and were kept: they did before, or the key is new to their table. */
+  readonly violations: readonly ToleratedViolations[];
+  /** The path of the copy that was made before the first write. */
+  readonly backup: string | undefined;
+  readonly ms: number;
+}
+
+function rowCounts(before: Inventory | undefined, after: Inventory | undefined): RowCount[] {
+  if (before === undefined || after === undefined) return [];
+  const tables = [...new Set([...before.rows.keys(), ...after.rows.keys()])].sort();
+  return tables.map((table) => ({
+    table,
+    before: before.rows.get(table) ?? 0,
+    after: after.rows.get(table) ?? 0,
+  }));
+}
+
+function reported({ version, filename, executionTimeMs }: Attempt): ReportedMigration {
+  return { version, filename, ms: executionTimeMs };
+}
+
+/**
+ * Says what was found and done.
+ *
+ * @param probed what the first look found
+ * @param ms how long the whole took, in milliseconds
+ */
+export function reportUpgrade(
+  database: string,
+  probed: DatabaseState,
+  result: RunResult,
+  ms: number,
+): UpgradeReport {
+  const { attempts, before, after } = result;
+  // Another process may have been here between the first look and the lock.
+  const state = probed.kind === 'absent' ? probed : (result.state ?? probed);
+  const withOrigin = (origin: Attempt['origin']): Attempt[] =>
+    attempts.filter((attempt) => attempt.origin === origin);
+  const earlier = state.kind === 'managed' ? state.applied.map(({ version }) => version) : [];
+  return {
+    database,
+    found: state.kind,
+    upToDate: attempts.length === 0,
+    claimed: state.kind === 'legacy' ? state.claimed : state.kind === 'empty' ? state.userVersion : undefined,
+    evident: state.kind === 'legacy' ? state.evident : state.kind === 'empty' ? 0 : undefined,
+    differences:
+      state.kind === 'legacy'
+        ? claimDifferences(state)
+        : state.kind === 'empty'
+          ? claimDifferences({ kind: 'empty', claimed: state.userVersion })
+          : [],
+    adopted: withOrigin('legacy').map(reported),
+    completed: withOrigin('completed').map((attempt) => ({
+      ...reported(attempt),
+      objects: attempt.details.completed ?? [],
+    })),
+    applied: withOrigin('migration').map(reported),
+    version: Math.max(0, ...earlier, ...attempts.map(({ version }) => version)),
+    rows: rowCounts(before, after),
+    violations: after?.violations ?? [],
+    backup: result.backup,
+    ms: Math.round(ms),
+  };
+}
