@@ -9,6 +9,7 @@ const rows = [
   [`${storage}/sqlite-storage.ts`],
   [`${storage}/database-inspection.ts`, `${storage}/legacy-migrations.ts`],
   [`${storage}/migration-runner.ts`],
+  [`${storage}/upgrade-steps.ts`],
   [`${storage}/migration-plan.ts`],
   [`${storage}/database-state.ts`],
 ];

@@ -14,13 +14,7 @@ import { weighEvidence } from './legacy-evidence.js';
 import { attemptAt, type Attempt } from './migration-history.js';
 import { isUpToDate, planMigrations } from './migration-plan.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
-import {
-  nothingDone,
-  runMigrations,
-  type BaselineResult,
-  type Bridge,
-  type UpgradeWork,
-} from './migration-runner.js';
+import { runMigrations } from './migration-runner.js';
 import type { Migration } from './migration.js';
 import { compareSchemas } from './schema-comparison.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
@@ -32,6 +26,7 @@ import {
   type UpgradeOptions,
 } from './upgrade-options.js';
 import { reportUpgrade, type UpgradeReport } from './upgrade-report.js';
+import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-steps.js';
 
 const nothingReplayed: Replay = { steps: [], final: { tables: new Map(), objects: new Map() } };
 

@@ -1,5 +1,5 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
-import { MigrationFailedError, messageOf } from '../errors.js';
+import { isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
 import type { Migration } from './migration.js';
 import { emptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import type { TableDefinition } from './table-definition.js';
@@ -18,6 +18,9 @@ export interface Replay {
   readonly final: SchemaSnapshot;
 }
 
+/** Failures for which the machine is to blame and not the file. */
+const outsideTheFile = ['SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_READONLY', 'SQLITE_NOMEM', 'SQLITE_CORRUPT'];
+
 /** Runs a file's statements in order; a failure names the file, the statement's number, its line and SQLite's message. */
 export async function runStatements(db: DatabaseBridge, migration: Migration): Promise<void> {
   for (const [index, statement] of migration.statements.entries()) {
@@ -29,7 +32,9 @@ export async function runStatements(db: DatabaseBridge, migration: Migration): P
         `Migration ${migration.filename} failed at statement ${index + 1}, line ${statement.line}: ${messageOf(error)}.`,
         { filename: migration.filename, statement: index + 1, line: statement.line },
         {
-          hint: 'The file was rolled back whole; what was applied before it stays. Correct the file, or the data it stumbles over, and upgrade again.',
+          hint: isSqliteError(error, ...outsideTheFile)
+            ? `The file was rolled back whole. ${error.hint}`
+            : 'The file was rolled back whole; what was applied before it stays. Correct the file, or the data it stumbles over, and upgrade again.',
           cause: error,
         },
       );

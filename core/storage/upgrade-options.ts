@@ -6,7 +6,7 @@ import type { BackupPolicy } from './backup-policy.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { readMigrations } from './migration-files.js';
 import { defaultLockWaitMs } from './migration-lock.js';
-import type { RunnerSettings } from './migration-runner.js';
+import type { RunnerSettings } from './upgrade-steps.js';
 import type { Migration } from './migration.js';
 import { safeProgress, type Progress } from './upgrade-progress.js';
 

@@ -2,7 +2,7 @@ import type { Inventory } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
 import type { Attempt, ToleratedViolations } from './migration-history.js';
-import type { RunResult } from './migration-runner.js';
+import type { RunResult } from './upgrade-steps.js';
 
 /** One migration that an upgrade recorded. */
 export interface ReportedMigration {
