@@ -52,11 +52,18 @@ const hints: Readonly<Record<string, string>> = {
   SQLITE_NOTADB: 'The file is not a SQLite database, or it is encrypted.',
 };
 
+/** Asked for its parts rather than its class, of which each realm (a worker's, a test's) has one of its own. */
+function partsOf(error: unknown): { readonly code: string; readonly message: string } {
+  if (typeof error !== 'object' || error === null) return { code: 'SQLITE_ERROR', message: String(error) };
+  return {
+    code: 'code' in error && typeof error.code === 'string' ? error.code : 'SQLITE_ERROR',
+    message: 'message' in error ? String(error.message) : 'unknown error',
+  };
+}
+
 function databaseError(error: unknown): DatabaseError {
-  const code =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'SQLITE_ERROR';
-  const message = (error instanceof Error ? error.message : String(error)).replace(/^SQLITE_[A-Z]+: /, '');
-  return new DatabaseError(message, code, {
+  const { code, message } = partsOf(error);
+  return new DatabaseError(message.replace(/^SQLITE_[A-Z]+: /, ''), code, {
     hint: hints[code] ?? 'See "Result and Error Codes" in the SQLite documentation.',
     cause: error,
   });

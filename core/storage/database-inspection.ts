@@ -1,10 +1,11 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
 import { UpgradeBridgeError, type ErrorCode } from '../errors.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
-import { probeDatabase, type DatabaseState } from './database-state.js';
+import { probeDatabase, type DatabaseState, type ProbedState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
 import { LegacyBridge } from './legacy-migrations.js';
-import type { AppliedMigration } from './migration-history.js';
+import { readHistory, readHistoryShape, type AppliedMigration } from './migration-history.js';
 import { planMigrations, type MigrationPlan } from './migration-plan.js';
 import { resolveSource, type MigrationSource } from './upgrade-options.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
@@ -57,11 +58,39 @@ function planOrProblem(
   }
 }
 
-function lastFailures(state: DatabaseState): AppliedMigration[] {
-  if (state.kind !== 'managed') return [];
-  const standing = new Set(state.applied.map(({ version }) => version));
-  const failed = state.history.filter(({ status, version }) => status === 'failed' && !standing.has(version));
+interface Found {
+  readonly probed: ProbedState;
+  /** Every attempt; a database in which each of them failed is not managed for that. */
+  readonly history: readonly AppliedMigration[];
+}
+
+async function look(db: DatabaseBridge): Promise<Found> {
+  const probed = await probeDatabase(db);
+  if (probed.kind === 'managed') return { probed, history: probed.history };
+  const { kind } = await readHistoryShape(db);
+  return { probed, history: kind === 'ours' ? await readHistory(db) : [] };
+}
+
+function lastFailures(
+  history: readonly AppliedMigration[],
+  applied: readonly AppliedMigration[],
+): AppliedMigration[] {
+  const standing = new Set(applied.map(({ version }) => version));
+  const failed = history.filter(({ status, version }) => status === 'failed' && !standing.has(version));
   return [...new Map(failed.map((attempt) => [attempt.version, attempt])).values()];
+}
+
+function differencesOf(state: DatabaseState): string[] {
+  switch (state.kind) {
+    case 'legacy':
+      return claimDifferences(state);
+    case 'empty':
+      return claimDifferences({ kind: 'empty', claimed: state.userVersion });
+    case 'absent':
+    case 'managed':
+    case 'foreign':
+      return [];
+  }
 }
 
 function userVersionOf(state: DatabaseState): number | undefined {
@@ -92,9 +121,9 @@ export async function inspectDatabase(
   const resolved = await resolveSource(source);
   const file = await resolveDatabaseFile(path, 'read');
   const bridge = new LegacyBridge(resolved);
-  const state: DatabaseState = file.exists
-    ? await bridge.recognise(await readDatabase(resolved.driver, file, 'read-only', probeDatabase))
-    : { kind: 'absent' };
+  const found = file.exists ? await readDatabase(resolved.driver, file, 'read-only', look) : undefined;
+  const state: DatabaseState =
+    found === undefined ? { kind: 'absent' } : await bridge.recognise(found.probed);
   const { plan, problem } = planOrProblem(state, resolved.migrations);
   const applied = state.kind === 'managed' ? state.applied : [];
   return {
@@ -102,16 +131,16 @@ export async function inspectDatabase(
     kind: problem?.code === 'NEWER_DATABASE' ? 'newer' : state.kind,
     userVersion: userVersionOf(state),
     claimed: state.kind === 'legacy' || state.kind === 'empty' ? userVersionOf(state) : undefined,
-    evident: state.kind === 'legacy' ? state.evident : undefined,
+    evident: state.kind === 'legacy' ? state.evident : state.kind === 'empty' ? 0 : undefined,
     version: applied.at(-1)?.version ?? 0,
-    differences: state.kind === 'legacy' ? claimDifferences(state) : [],
+    differences: differencesOf(state),
     applied,
-    failed: lastFailures(state),
+    failed: lastFailures(found?.history ?? [], applied),
     adoptable: plan.baseline
-      .filter(({ state: found }) => found === 'present')
+      .filter((file) => file.state === 'present')
       .map(({ migration }) => planned(migration)),
     completable: plan.baseline
-      .filter(({ state: found }) => found === 'partial')
+      .filter((file) => file.state === 'partial')
       .map(({ migration, missing, different }) => ({
         ...planned(migration),
         objects: [...missing, ...different].map(({ label }) => label),

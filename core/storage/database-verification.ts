@@ -86,9 +86,9 @@ export async function verifyDatabase(
       state.kind === 'managed' && newest <= 0x7fffffff && state.userVersion !== newest
         ? { found: state.userVersion, expected: newest }
         : undefined;
-    const pending = [...plan.baseline.map(({ migration }) => migration), ...plan.pending].map(
-      ({ filename }) => filename,
-    );
+    const pending = [...plan.baseline.map(({ migration }) => migration), ...plan.pending]
+      .sort((a, b) => a.version - b.version)
+      .map(({ filename }) => filename);
     return {
       database: path,
       kind: state.kind,

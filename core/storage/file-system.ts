@@ -17,7 +17,8 @@ const networkFileSystems: ReadonlyMap<number, string> = new Map([
 
 /** The `code` of an error of the operating system, such as `ENOENT`; undefined for any other error. */
 export function systemErrorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const hasCode = typeof error === 'object' && error !== null && 'code' in error;
+  return hasCode && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** Free bytes that this user may still write in the file system of a folder. */

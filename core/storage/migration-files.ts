@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { MigrationFileError, messageOf } from '../errors.js';
 import { readHeader } from './migration-header.js';
+import { HISTORY_TABLE } from './migration-history.js';
 import type { Migration } from './migration.js';
 import { checkScript } from './sql-script.js';
 
@@ -75,7 +76,7 @@ export function parseMigration(
   const { version, name } = migrationName(filename);
   const sql = textOf(bytes, filename);
   const { description, directives } = readHeader(sql, filename);
-  const { historyTable = 'schema_migrations' } = options;
+  const { historyTable = HISTORY_TABLE } = options;
   const { noTransaction } = directives;
   const statements = checkScript(sql, { file: filename, noTransaction, historyTable });
   return {
@@ -212,8 +213,8 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return reasons[code] ?? messageOf(error);
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return (typeof code === 'string' ? reasons[code] : undefined) ?? messageOf(error);
 }
 
 function unreadable(file: string, message: string, cause?: unknown): MigrationFileError {

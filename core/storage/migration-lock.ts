@@ -63,12 +63,7 @@ export async function acquireMigrationLock(
   file: DatabaseFile,
   options: MigrationLockOptions = {},
 ): Promise<MigrationLock> {
-  const waitMs = options.waitMs ?? defaultLockWaitMs;
-  if (!Number.isSafeInteger(waitMs) || waitMs < 0) {
-    throw new InvalidOptionError(`The time to wait for the lock cannot be ${waitMs}.`, {
-      hint: 'Give a whole number of milliseconds, 0 or more; 0 tries once.',
-    });
-  }
+  const waitMs = checkedWaitMs(options.waitMs);
   const path = lockPathOf(file);
   const logger = moduleLogger(options.logger, 'migration-lock');
   const started = performance.now();
@@ -101,6 +96,18 @@ export async function acquireMigrationLock(
       options.signal,
     );
   }
+}
+
+/**
+ * A time to wait for other processes, in milliseconds, and the default where none is given.
+ *
+ * @throws InvalidOptionError when it is not a whole number of 0 or more
+ */
+export function checkedWaitMs(waitMs = defaultLockWaitMs): number {
+  if (Number.isSafeInteger(waitMs) && waitMs >= 0) return waitMs;
+  throw new InvalidOptionError(`The time to wait for other processes cannot be ${waitMs}.`, {
+    hint: 'Give a whole number of milliseconds, 0 or more; 0 tries once.',
+  });
 }
 
 /** The lock, or undefined while another process holds it. */

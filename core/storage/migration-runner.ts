@@ -1,4 +1,5 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import { tidyBackups } from './backup-policy.js';
 import type { DatabaseFile } from './database-file.js';
 import { nameReadError } from './database-state.js';
 import { acquireMigrationLock } from './migration-lock.js';
@@ -68,7 +69,9 @@ export async function runMigrations(request: RunRequest): Promise<RunResult> {
     };
     signal?.addEventListener('abort', interrupt, { once: true });
     try {
-      return await new UpgradeSteps(request, db, lock).carryOut();
+      const result = await new UpgradeSteps(request, db, lock).carryOut();
+      if (result.backup !== undefined) await tidyBackups(settings.backup, { driver, file: target, logger });
+      return result;
     } finally {
       signal?.removeEventListener('abort', interrupt);
       await db.close();

@@ -2,6 +2,7 @@ import type { DatabaseDriver } from '../database/database-bridge.js';
 import { sqlite3Driver } from '../database/sqlite3-bridge.js';
 import { InvalidOptionError, MigrationFileError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
+import { checkRetention } from './backup-retention.js';
 import type { BackupPolicy } from './backup-policy.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { readMigrations } from './migration-files.js';
@@ -107,6 +108,7 @@ function wholeNumber(value: number | undefined, fallback: number, name: string, 
 
 /** @throws InvalidOptionError when an option cannot be used */
 export function resolveSettings(options: UpgradeOptions): RunnerSettings {
+  if (options.backup !== undefined && options.backup !== false) checkRetention(options.backup);
   return {
     lockWaitMs: wholeNumber(options.lockWaitMs, defaultLockWaitMs, 'lockWaitMs', 'milliseconds'),
     countRows: options.countRows ?? true,

@@ -1,11 +1,10 @@
-import { performance } from 'node:perf_hooks';
-
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
 import { withTransaction } from '../database/transaction.js';
 import { InterruptedError, isSqliteError, LockedError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { backUpBeforeUpgrade, type BackupPolicy } from './backup-policy.js';
 import type { DatabaseFile } from './database-file.js';
+import { databaseBytes } from './free-space.js';
 import { refuseDamage } from './database-integrity.js';
 import { takeInventory, type Inventory } from './database-inventory.js';
 import { nameReadError, readUserVersion, type DatabaseState } from './database-state.js';
@@ -159,7 +158,7 @@ export class UpgradeSteps {
 
   /** Everything that has to be sure before the first write. */
   private async prepare(work: UpgradeWork): Promise<void> {
-    const { settings, target, driver, logger, progress } = this.request;
+    const { settings, target, driver, logger, progress, signal } = this.request;
     if (work.state.kind !== 'absent' && work.state.kind !== 'empty') {
       const started = performance.now();
       const bytes = await databaseBytes(this.db);
@@ -169,9 +168,17 @@ export class UpgradeSteps {
         logger.warn({ finding: line }, 'found before the upgrade');
       progress({ kind: 'checked', depth, ms: performance.now() - started });
       if ('canonicalPath' in target) {
-        const { from, to } = { from: work.from, to: this.request.to };
-        const context = { driver, file: target, from, to, bytes, logger, progress };
-        this.backup = await backUpBeforeUpgrade(settings.backup, context);
+        this.backup = await backUpBeforeUpgrade(settings.backup, {
+          driver,
+          file: target,
+          holder: this.db,
+          from: work.from,
+          to: this.request.to,
+          fullCheckBytes: settings.integrityCheckUpToBytes,
+          logger,
+          progress,
+          signal,
+        });
       }
     }
     this.state = work.state;
@@ -389,11 +396,4 @@ function busy(waitMs: number, cause: unknown): LockedError {
 async function dataVersion(db: DatabaseBridge): Promise<number> {
   const [row] = await db.query('PRAGMA data_version');
   return Number(row?.data_version);
-}
-
-async function databaseBytes(db: DatabaseBridge): Promise<number> {
-  const [row] = await db.query(
-    'SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size',
-  );
-  return Number(row?.bytes);
 }

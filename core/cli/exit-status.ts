@@ -1,0 +1,89 @@
+import { constants } from 'node:os';
+
+import { isSqliteError, type ErrorCode } from '../errors.js';
+import { isNamed } from './error-text.js';
+import { StoppedBySignal } from './stop-signals.js';
+
+/** What the command tells its caller in one number. */
+export const exitStatus = {
+  done: 0,
+  failed: 1,
+  /** Something is pending, or the database is not as its files say. */
+  found: 2,
+  /** The database is newer than this program. */
+  newer: 3,
+  /** Another process holds the database. */
+  locked: 4,
+  /** EX_USAGE of sysexits(3). */
+  usage: 64,
+} as const;
+
+type Outcome = keyof typeof exitStatus;
+
+const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
+  NEWER_DATABASE: 'newer',
+  FOREIGN_DATABASE: 'failed',
+  UNREADABLE_DATABASE: 'failed',
+  DAMAGED_DATABASE: 'failed',
+  NEEDS_RECOVERY: 'failed',
+  BAD_HISTORY: 'failed',
+  NOT_A_FILE: 'failed',
+  MISSING_DATABASE: 'failed',
+  HARD_LINKED_FILE: 'failed',
+  NO_ACCESS: 'failed',
+  NO_SPACE: 'failed',
+  UNREADABLE_MIGRATIONS: 'failed',
+  NO_MIGRATIONS: 'failed',
+  BAD_MIGRATION_NAME: 'failed',
+  DUPLICATE_MIGRATION: 'failed',
+  BAD_MIGRATION_TEXT: 'failed',
+  BAD_DIRECTIVE: 'failed',
+  FORBIDDEN_STATEMENT: 'failed',
+  BAD_LEGACY_TABLE: 'failed',
+  CHANGED_MIGRATION: 'failed',
+  MISSING_MIGRATION: 'failed',
+  OUT_OF_ORDER_MIGRATION: 'failed',
+  MIGRATION_FAILED: 'failed',
+  TRANSACTION_ENDED: 'failed',
+  ROWS_LOST: 'failed',
+  OBJECTS_LOST: 'failed',
+  FOREIGN_KEYS_BROKEN: 'failed',
+  LEFT_BEHIND: 'failed',
+  ADOPTION_FAILED: 'failed',
+  SCHEMA_MISMATCH: 'failed',
+  INTERRUPTED: 'failed',
+  LOCKED: 'locked',
+  LOCK_LOST: 'locked',
+  // Nobody holds it and waiting does not help.
+  BAD_LOCK: 'failed',
+  BACKUP_FAILED: 'failed',
+  BAD_BACKUP: 'failed',
+  BAD_OPTION: 'usage',
+  BAD_VALUE: 'failed',
+  PRAGMA_REFUSED: 'failed',
+  SEQUENCE_EXHAUSTED: 'failed',
+  DATABASE_ERROR: 'failed',
+};
+
+/** The exit status that an error's code stands for. */
+export function exitStatusOfCode(code: ErrorCode): number {
+  return exitStatus[outcomes[code]];
+}
+
+/** The exit status for whatever was thrown. */
+export function exitStatusOfError(error: unknown): number {
+  if (!isNamed(error)) return exitStatus.failed;
+  if (error.code === 'INTERRUPTED' && error.cause instanceof StoppedBySignal)
+    return 128 + constants.signals[error.cause.signal];
+  if (isSqliteError(error, 'SQLITE_BUSY')) return exitStatus.locked;
+  return exitStatusOfCode(error.code);
+}
+
+/** The table of exit statuses that stands in a command's help. */
+export function exitStatusHelp(...lines: readonly (readonly [Outcome | 'signal', string])[]): string {
+  const rows = lines.map(
+    ([outcome, meaning]) =>
+      `  ${(outcome === 'signal' ? '130, 143' : String(exitStatus[outcome])).padEnd(10)}${meaning}`,
+  );
+  return ['Exit status:', ...rows].join('\n');
+}

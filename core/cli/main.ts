@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+
+import { Command, CommanderError } from 'commander';
+
+import { InvalidOptionError } from '../errors.js';
+import { exitWith } from './command.js';
+import { exitStatus } from './exit-status.js';
+import { Output } from './output.js';
+import { addStatus } from './status.js';
+import { addUp } from './up.js';
+import { addVerify } from './verify.js';
+
+const program = new Command('upgrade-bridge')
+  .description(
+    'Brings SQLite databases that are already out in the world to the newest schema, with every row kept.',
+  )
+  .version(versionOfPackage(), '--version', 'print the version')
+  .helpOption('--help', 'print this help')
+  .helpCommand('help [command]', 'print the help of a command')
+  .exitOverride()
+  .configureOutput({ outputError: () => undefined })
+  .addHelpText(
+    'after',
+    '\n"upgrade-bridge COMMAND --help" tells the options, examples and exit statuses of a command.',
+  );
+
+for (const add of [addStatus, addUp, addVerify]) add(program);
+
+keepBrokenPipeQuiet();
+const parameters = process.argv.slice(2);
+try {
+  await program.parseAsync(parameters, { from: 'user' });
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  if (error.exitCode !== 0) refuse(error);
+}
+
+/** Tells of a wrong command line. What it asked for is not known then, so that --json is looked for as a word. */
+function refuse({ code, message }: CommanderError): void {
+  exitWith(exitStatus.usage);
+  // The help stands on standard error already.
+  if (code === 'commander.help') return;
+  const [sentence = '', suggestion = ''] = message.replace(/^error: /, '').split('\n');
+  const command = program.commands.find((each) => parameters.includes(each.name()))?.name();
+  const help = `See "${[program.name(), command, '--help'].filter((word) => word !== undefined).join(' ')}".`;
+  new Output({ json: parameters.includes('--json') }).failure(
+    new InvalidOptionError(`${sentence.charAt(0).toUpperCase()}${sentence.slice(1).replace(/\.$/, '')}.`, {
+      hint: [suggestion.replace(/[()]/g, ''), help].filter((text) => text !== '').join(' '),
+    }),
+  );
+}
+
+/** A reader such as `head` may close its end at any time; any other trouble with the output is a failure. */
+function keepBrokenPipeQuiet(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') return;
+      process.exitCode = exitStatus.failed;
+      if (stream === process.stdout)
+        process.stderr.write(`Error: The output cannot be written: ${error.message}\n`);
+    });
+}
+
+function versionOfPackage(): string {
+  const description: unknown = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  if (typeof description === 'object' && description !== null && 'version' in description)
+    return String(description.version);
+  throw new Error('package.json has no version.');
+}

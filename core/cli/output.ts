@@ -1,0 +1,81 @@
+import { errorText, furtherCauses, stackOf, type ErrorText } from './error-text.js';
+import { oneLine } from './text.js';
+
+export interface OutputOptions {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** The part of a terminal or a pipe that output needs. */
+export interface TextStream {
+  readonly isTTY?: boolean;
+  hasColors?(): boolean;
+  write(text: string): unknown;
+}
+
+const colours = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2 } as const;
+type Colour = keyof typeof colours;
+
+/** Whether a stream may be written to in colours: a terminal that has them, unless NO_COLOR says no. */
+export function hasColours(stream: TextStream, environment: NodeJS.ProcessEnv = process.env): boolean {
+  const refused = environment.NO_COLOR !== undefined && environment.NO_COLOR !== '';
+  return !refused && stream.isTTY === true && stream.hasColors?.() === true;
+}
+
+/** Where a command's result goes (standard output), and all else that it says (standard error). */
+export class Output {
+  readonly json: boolean;
+  private readonly verbose: boolean;
+
+  constructor(
+    options: OutputOptions,
+    private readonly stdout: TextStream = process.stdout,
+    private readonly stderr: TextStream = process.stderr,
+  ) {
+    this.json = options.json ?? false;
+    this.verbose = options.verbose ?? false;
+  }
+
+  /**
+   * Tells the result: one JSON document with --json, otherwise lines for people.
+   *
+   * @param document what the library returned; what is undefined becomes null
+   */
+  result(document: unknown, lines: readonly string[]): void {
+    const text = this.json ? toJson(document) : lines.map(oneLine).join('\n');
+    this.stdout.write(`${text}\n`);
+  }
+
+  /** Tells people what is going on. */
+  progress(line: string): void {
+    if (!this.json) this.stderr.write(`${this.coloured('dim', oneLine(line))}\n`);
+  }
+
+  /** Tells of an error: its sentence, what is underneath, the next step. */
+  failure(error: unknown): void {
+    const text = errorText(error);
+    if (this.json) this.stdout.write(`${toJson({ error: text })}\n`);
+    else this.problem(text, furtherCauses(error));
+    if (this.verbose) this.stderr.write(`${stackOf(error)}\n`);
+  }
+
+  /** Tells people why something is refused. */
+  problem({ code, message, hint }: ErrorText, causes: readonly string[] = []): void {
+    if (this.json) return;
+    const lines = [
+      `${this.coloured('red', 'Error:')} ${oneLine(message)}`,
+      ...causes.map((cause) => `Cause: ${oneLine(cause)}`),
+      `${this.coloured('cyan', 'Hint:')}  ${oneLine(hint)}`,
+      `Code:  ${code}`,
+    ];
+    this.stderr.write(`${lines.join('\n')}\n`);
+  }
+
+  private coloured(colour: Colour, text: string): string {
+    return hasColours(this.stderr) ? `\x1b[${colours[colour]}m${text}\x1b[0m` : text;
+  }
+}
+
+function toJson(document: unknown): string {
+  return JSON.stringify(document, (_key, value: unknown) => (value === undefined ? null : value), 2);
+}

@@ -1,0 +1,192 @@
+import { existsSync, renameSync } from 'node:fs';
+
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { BackupError, InvalidOptionError, isSqliteError } from '../errors.js';
+import { moduleLogger, type Logger } from '../logger.js';
+import { backupPath as newBackupPath, backupPlaceOf, timeStamp } from './backup-files.js';
+import { backUpConnection, contentLabel, verifyBackup, type VerifyOptions } from './database-backup.js';
+import { hasOrphanedLog, resolveDatabaseFile, type DatabaseFile } from './database-file.js';
+import { countedRows, type DatabasePicture } from './database-picture.js';
+import { syncFolder } from './file-system.js';
+import { databaseBytes, requireSpace } from './free-space.js';
+import { replaceContent } from './live-restore.js';
+import { acquireMigrationLock, checkedWaitMs } from './migration-lock.js';
+import { sweepPartials } from './partial-files.js';
+import { checkFullCheckBytes, copyDamagedDatabase, copyDatabase } from './verified-copy.js';
+
+export interface RestoreOptions extends VerifyOptions {
+  /** How long to wait for other processes, in milliseconds. Default: 60 000. */
+  readonly waitMs?: number | undefined;
+  /** Where the copy of what is there now is kept; beside the database unless given. */
+  readonly folder?: string | undefined;
+  readonly now?: Date | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+/** A copy of what was there before a restore. */
+export interface SavedCopy {
+  readonly path: string;
+  /** Whether it can be restored: what was damaged is kept page by page, as it was. */
+  readonly verified: boolean;
+}
+
+/** What a restore did. */
+export interface RestoreReport {
+  readonly database: string;
+  readonly backup: string;
+  /** undefined when nothing was there that could be copied. */
+  readonly saved: SavedCopy | undefined;
+  /** The new names of files that were no database, or a log without one. */
+  readonly setAside: readonly string[];
+  readonly userVersion: number;
+  readonly tables: number;
+  readonly rows: number;
+}
+
+/**
+ * Makes a database hold again what a backup holds.
+ *
+ * What is there now is copied first. The content is then written into the file itself, in one transaction, so that other
+ * programs may keep it open: with a write-ahead log they go on reading, without they wait.
+ *
+ * @throws BackupError `BAD_BACKUP` when the backup does not verify; nothing was changed then
+ * @throws LockedError when an upgrade is running or the database is in use
+ * @throws FileAccessError, InterruptedError
+ */
+export async function restoreBackup(
+  backupPath: string,
+  databasePath: string,
+  options: RestoreOptions,
+): Promise<RestoreReport> {
+  const waitMs = checkedWaitMs(options.waitMs);
+  checkFullCheckBytes(options.fullCheckBytes);
+  const backup = await resolveDatabaseFile(backupPath, 'read');
+  const target = await resolveDatabaseFile(databasePath, 'replace');
+  if (backup.canonicalPath === target.canonicalPath) {
+    throw new InvalidOptionError(`"${backupPath}" cannot be restored over itself.`, {
+      hint: 'Name the backup first and the database second.',
+    });
+  }
+  const verdict = await verifyBackup(backup.canonicalPath, options);
+  if (!verdict.verified) {
+    throw new BackupError('BAD_BACKUP', `"${backupPath}" cannot be restored: ${verdict.reason}.`, {
+      hint: 'Nothing was changed. List the backups and choose another one.',
+    });
+  }
+  const { logger: parent, signal } = options;
+  const lock = await acquireMigrationLock(target, { waitMs, logger: parent, signal });
+  try {
+    const logger = moduleLogger(parent, 'database-restore');
+    // Another process may have changed what is there while we waited.
+    const file = await resolveDatabaseFile(databasePath, 'replace');
+    const source = await options.driver.open(backup.canonicalPath, 'read-only');
+    try {
+      const restored = await restoreInto(file, source, { ...options, waitMs }, logger);
+      const { saved, setAside, picture } = restored;
+      logger.info({ database: file.canonicalPath, backup: backupPath, saved, setAside }, 'backup restored');
+      return {
+        database: file.canonicalPath,
+        backup: backup.canonicalPath,
+        saved,
+        setAside,
+        userVersion: picture.userVersion,
+        tables: picture.rows.size,
+        rows: countedRows(picture),
+      };
+    } finally {
+      await source.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+interface Restored {
+  readonly saved: SavedCopy | undefined;
+  readonly setAside: readonly string[];
+  readonly picture: DatabasePicture;
+}
+
+async function restoreInto(
+  file: DatabaseFile,
+  source: DatabaseBridge,
+  options: RestoreOptions & { readonly waitMs: number },
+  logger: Logger,
+): Promise<Restored> {
+  const place = await backupPlaceOf(file.canonicalPath, options.folder);
+  await sweepPartials(place);
+  const backupBytes = await databaseBytes(source);
+  await requireSpace([
+    { folder: place.folder, bytes: file.sizeBytes + file.walBytes },
+    // The log or the journal of the restore, what the file may grow by, and a copy in another form.
+    { folder: file.folder, bytes: 3 * Math.max(backupBytes, file.sizeBytes) },
+  ]);
+  const stamp = timeStamp(options.now ?? new Date());
+  const live = file.exists && !hasOrphanedLog(file) ? await openUsable(file, options) : undefined;
+  if (live === undefined) {
+    const setAside = await moveAside(file, stamp);
+    for (const path of setAside) logger.warn({ path }, 'moved aside: it is no database that can be opened');
+    const { picture } = await copyDatabase(source, file.canonicalPath, 'refuse', options);
+    return { saved: undefined, setAside, picture };
+  }
+  try {
+    const empty = (await databaseBytes(live)) === 0;
+    let saved: SavedCopy | undefined;
+    const save = async (connection: DatabaseBridge): Promise<void> => {
+      if (!empty) saved = await saveCurrent(connection, file, options, logger);
+    };
+    const picture = await replaceContent(live, source, { ...options, file, save, logger });
+    return { saved, setAside: [], picture };
+  } finally {
+    await live.close();
+  }
+}
+
+/** A connection to what is there; undefined when it is no database, or one too damaged to be written into. */
+async function openUsable(file: DatabaseFile, options: RestoreOptions): Promise<DatabaseBridge | undefined> {
+  const live = await options.driver.open(file.canonicalPath, 'read-write');
+  try {
+    await live.query('PRAGMA journal_mode');
+    return live;
+  } catch (error) {
+    await live.close();
+    if (isSqliteError(error, 'SQLITE_NOTADB', 'SQLITE_CORRUPT')) return undefined;
+    throw error;
+  }
+}
+
+async function saveCurrent(
+  connection: DatabaseBridge,
+  file: DatabaseFile,
+  options: RestoreOptions,
+  logger: Logger,
+): Promise<SavedCopy> {
+  const from = await contentLabel(connection);
+  try {
+    const { path } = await backUpConnection(connection, file, { ...options, from, to: 'restore' });
+    return { path, verified: true };
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    const place = await backupPlaceOf(file.canonicalPath, options.folder);
+    const wanted = newBackupPath(place, options.now ?? new Date(), from, 'restore');
+    const path = await copyDamagedDatabase(connection, wanted);
+    logger.warn({ path, err: error }, 'what was there is damaged: it was kept as it is, page by page');
+    return { path, verified: false };
+  }
+}
+
+/** Renames what is in the way, the log and the journal together with their file, so that they stay together. */
+async function moveAside(file: DatabaseFile, stamp: string): Promise<string[]> {
+  const moved: string[] = [];
+  let name = `${file.canonicalPath}.set-aside-${stamp}`;
+  for (let count = 2; existsSync(name); count += 1)
+    name = `${file.canonicalPath}.set-aside-${stamp}-${count}`;
+  for (const ending of ['', '-wal', '-journal', '-shm']) {
+    const path = `${file.canonicalPath}${ending}`;
+    if (!existsSync(path)) continue;
+    renameSync(path, `${name}${ending}`);
+    moved.push(`${name}${ending}`);
+  }
+  if (moved.length > 0) await syncFolder(file.folder);
+  return moved;
+}

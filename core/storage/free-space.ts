@@ -1,0 +1,101 @@
+import { stat } from 'node:fs/promises';
+
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { FileAccessError, InvalidOptionError, isSqliteError } from '../errors.js';
+import type { DatabaseFile } from './database-file.js';
+import { freeBytes } from './file-system.js';
+
+/** Room for what grows besides: the history, the schema, the index of the log. */
+const SURPLUS_BYTES = 1024 ** 2;
+
+/** So many bytes that will be written below a folder. */
+export interface SpaceNeed {
+  readonly folder: string;
+  readonly bytes: number;
+}
+
+export interface UpgradeSpaceOptions {
+  /** Where the copy will be made; undefined when none will. */
+  readonly backupFolder: string | undefined;
+  /** The bytes of the largest table that may be rebuilt; looked up unless given. */
+  readonly rebuildBytes?: number | undefined;
+}
+
+/**
+ * Refuses an upgrade for which there is no room: the copy, the largest rebuild, and the log of that rebuild.
+ *
+ * @throws FileAccessError `NO_SPACE` before anything is written, with what is needed and what is free
+ */
+export async function checkFreeSpace(
+  file: DatabaseFile,
+  db: DatabaseBridge,
+  options: UpgradeSpaceOptions,
+): Promise<void> {
+  const { backupFolder, rebuildBytes } = options;
+  if (rebuildBytes !== undefined && !(Number.isSafeInteger(rebuildBytes) && rebuildBytes >= 0)) {
+    throw new InvalidOptionError(`The size of the largest rebuild cannot be ${rebuildBytes}.`, {
+      hint: 'Give a whole number of bytes, or leave it out.',
+    });
+  }
+  const needs: SpaceNeed[] = [
+    { folder: file.folder, bytes: 2 * (rebuildBytes ?? (await largestTableBytes(db))) + SURPLUS_BYTES },
+  ];
+  if (backupFolder !== undefined) needs.push({ folder: backupFolder, bytes: await databaseBytes(db) });
+  await requireSpace(needs);
+}
+
+/**
+ * Refuses to begin what the disks have no room for. Folders of one file system share their room.
+ *
+ * @throws FileAccessError `NO_SPACE`
+ */
+export async function requireSpace(needs: readonly SpaceNeed[]): Promise<void> {
+  const byDisk = new Map<number, SpaceNeed>();
+  for (const { folder, bytes } of needs) {
+    const { dev } = await stat(folder);
+    const other = byDisk.get(dev);
+    byDisk.set(dev, { folder: other?.folder ?? folder, bytes: (other?.bytes ?? 0) + bytes });
+  }
+  for (const { folder, bytes } of byDisk.values()) {
+    const free = await freeBytes(folder);
+    if (free >= bytes) continue;
+    throw new FileAccessError(
+      'NO_SPACE',
+      `The disk of "${folder}" has ${formatBytes(free)} free, and ${formatBytes(bytes)} are needed.`,
+      { hint: `Make room for ${formatBytes(bytes - free)} more and try again; nothing was changed.` },
+    );
+  }
+}
+
+/** The bytes of a database, those in its log included. A compacted copy has no more. */
+export async function databaseBytes(db: DatabaseBridge): Promise<number> {
+  const [row] = await db.query(
+    'SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size',
+  );
+  return Number(row?.bytes);
+}
+
+/** The bytes of the largest table together with its indexes ("The DBSTAT Virtual Table"). */
+export async function largestTableBytes(db: DatabaseBridge): Promise<number> {
+  try {
+    const [row] = await db.query(
+      `SELECT sum(d.pgsize) AS bytes FROM dbstat('main', 1) AS d JOIN sqlite_schema AS s ON s.name = d.name
+       GROUP BY s.tbl_name ORDER BY bytes DESC LIMIT 1`,
+    );
+    return Number(row?.bytes ?? 0);
+  } catch (error) {
+    // A SQLite that was built without it: no table is larger than all of them.
+    if (isSqliteError(error, 'SQLITE_ERROR') && error.message.includes('no such table: dbstat')) {
+      return await databaseBytes(db);
+    }
+    throw error;
+  }
+}
+
+/** A number of bytes for people: `1.2 GB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  const step = bytes < 1_000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1);
+  const value = bytes / 1_000 ** step;
+  return `${value < 10 && step > 0 ? value.toFixed(1) : Math.round(value)} ${units[step] ?? ''}`;
+}

@@ -1,0 +1,56 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { BackupPlace } from './backup-files.js';
+import { systemErrorCode } from './file-system.js';
+
+/** Files that this process is making now. */
+const making = new Set<string>();
+let claimed = 0;
+const partialName = /\.(\d+)-\d+\.partial(?:-journal|-wal|-shm)?$/;
+const sideFiles = ['', '-journal', '-wal', '-shm'];
+
+/** A temporary name in the folder of `target` that no other process, and nobody in this one, uses. */
+export async function claimPartial(target: string): Promise<string> {
+  const partial = `${target}.${process.pid}-${(claimed += 1)}.partial`;
+  making.add(partial);
+  // An earlier process of the same number may have left one.
+  await removeWithSideFiles(partial);
+  return partial;
+}
+
+/** Removes what is left of a temporary file; does nothing when it got its name. */
+export async function discardPartial(partial: string): Promise<void> {
+  await removeWithSideFiles(partial);
+  making.delete(partial);
+}
+
+async function removeWithSideFiles(partial: string): Promise<void> {
+  for (const ending of sideFiles) await rm(`${partial}${ending}`, { force: true });
+}
+
+/** Removes the temporary files of one database that processes left which were killed. */
+export async function sweepPartials(place: BackupPlace): Promise<string[]> {
+  const swept: string[] = [];
+  for (const name of await readdir(place.folder)) {
+    const maker = partialName.exec(name)?.[1];
+    if (!name.startsWith(`${place.database}.`) || maker === undefined) continue;
+    const path = join(place.folder, name);
+    if (isMadeNow(path, Number(maker))) continue;
+    await rm(path, { force: true });
+    swept.push(path);
+  }
+  return swept;
+}
+
+function isMadeNow(path: string, maker: number): boolean {
+  // In a container, every process may have had our number.
+  if (maker === process.pid) return [...making].some((partial) => path.startsWith(partial));
+  try {
+    process.kill(maker, 0);
+    return true;
+  } catch (error) {
+    // It lives, and belongs to another user.
+    return systemErrorCode(error) === 'EPERM';
+  }
+}
