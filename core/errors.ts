@@ -211,5 +211,7 @@ export function isSqliteError(error: unknown, ...sqliteCodes: readonly string[])
 
 /** The sentence of whatever was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  // Errors of the driver and of the file system may come from another realm, where `instanceof Error` is false.
+  const hasMessage = typeof error === 'object' && error !== null && 'message' in error;
+  return hasMessage && typeof error.message === 'string' ? error.message : String(error);
 }

@@ -165,7 +165,7 @@ function forbiddenPragma(tokens: readonly Token[], noTransaction: boolean): Refu
 /** WAL and DELETE are kept in the database; every other mode lasts as long as the connection or endangers the data. */
 function forbiddenJournalMode(tokens: readonly Token[]): Refusal | undefined {
   const value = tokens.findIndex((token) => token.text === '=' || token.text === '(') + 1;
-  if (value > 0 && ['wal', 'delete'].includes(foldName(nameOf(tokens[value]) ?? ''))) return undefined;
+  if (['wal', 'delete'].includes(foldName(nameOf(tokens[value]) ?? ''))) return undefined;
   return {
     reason: 'PRAGMA journal_mode sets a mode that is not kept in the database, or none.',
     hint: 'Write PRAGMA journal_mode = WAL or PRAGMA journal_mode = DELETE.',

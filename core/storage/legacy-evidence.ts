@@ -37,8 +37,10 @@ export interface FileEvidence {
    * - `data-only`: it changes no schema, so that nothing can be seen of it.
    */
   readonly state: 'present' | 'partial' | 'absent' | 'data-only';
-  /** What the claim of the database says of this file. */
+  /** Whether the user_version of the database claims this file. */
   readonly claimed: boolean;
+  /** Whether any legacy version claims it; of the others, a claim says nothing. */
+  readonly claimable: boolean;
   readonly missing: readonly SchemaElement[];
   readonly different: readonly SchemaElement[];
 }
@@ -177,11 +179,18 @@ function weighFile(
   index: number,
   step: ReplayStep,
   claimed: ReadonlySet<number>,
+  claimable: ReadonlySet<number>,
 ): FileEvidence {
   const version = step.migration.version;
   const elements = footprint(step);
   const gone = removals(step);
-  const base = { migration: step.migration, claimed: claimed.has(version), missing: [], different: [] };
+  const base = {
+    migration: step.migration,
+    claimed: claimed.has(version),
+    claimable: claimable.has(version),
+    missing: [],
+    different: [],
+  };
   if (elements.length === 0) {
     if (gone.length === 0) return { ...base, state: 'data-only' };
     const stillThere = gone.some((name) => live.tables.has(name) || live.objects.has(name));
@@ -304,7 +313,8 @@ export function weighEvidence(
   if (!ours) return foreign(`it holds ${list(namesIn(live))}, and no table of this program`);
 
   const claims = new Set(legacyVersions[claimed] ?? []);
-  const files = replay.steps.map((step, index) => weighFile(live, replay, index, step, claims));
+  const claimable = new Set(Object.values(legacyVersions).flat());
+  const files = replay.steps.map((step, index) => weighFile(live, replay, index, step, claims, claimable));
   const whole = new Set(
     files.filter(({ state }) => state === 'present').map(({ migration }) => migration.version),
   );
@@ -333,11 +343,11 @@ export function claimDifferences(evidence: Evidence): string[] {
         ...(evidence.claimed === evidence.evident
           ? []
           : [`user_version claims ${evidence.claimed}, the schema is evidently that of ${evidence.evident}`]),
-        ...evidence.files.flatMap(({ migration, state, claimed, missing, different }) => [
+        ...evidence.files.flatMap(({ migration, state, claimed, claimable, missing, different }) => [
           ...(claimed && state === 'absent'
             ? [`${migration.filename} is claimed, and nothing of it is there`]
             : []),
-          ...(!claimed && state === 'present'
+          ...(claimable && !claimed && state === 'present'
             ? [`${migration.filename} is there without being claimed`]
             : []),
           ...(state === 'partial'

@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { MigrationFileError, messageOf } from '../errors.js';
+import { systemErrorCode } from './file-system.js';
 import { readHeader } from './migration-header.js';
 import { HISTORY_TABLE } from './migration-history.js';
 import type { Migration } from './migration.js';
@@ -32,7 +33,7 @@ const FILES_AT_ONCE = 8;
  * Reads every migration of a folder, in the order of their numbers. Gaps between the numbers are no fault.
  *
  * Entries that do not end in `.sql` are none of its business. Those that do must be migrations, or the way back of one
- * (`NNNN_name.down.sql` beside its `NNNN_name.sql`): a file that is silently passed over is a schema that is silently wrong.
+ * (`NNNN_name.down.sql` beside its `NNNN_name.sql`): a file that is passed over unseen is a schema that is wrong unseen.
  *
  * @throws MigrationFileError when the folder cannot be read or holds no migration, when a name, a number, a text or a
  * directive is not as it must be, or when a statement may not stand in a migration
@@ -213,8 +214,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function reasonOf(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return (typeof code === 'string' ? reasons[code] : undefined) ?? messageOf(error);
+  return reasons[systemErrorCode(error) ?? ''] ?? messageOf(error);
 }
 
 function unreadable(file: string, message: string, cause?: unknown): MigrationFileError {

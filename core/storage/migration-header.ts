@@ -97,7 +97,9 @@ function directiveBody({ text, line, dashed }: CommentLine, file: string): strin
     file,
     line,
     {
-      hint: `Write it on a line of its own, in lower case and with two dashes: "-- migration: ${word.toLowerCase()}". If it is meant for readers only, word it differently.`,
+      hint:
+        `Write it as a line of its own, in lower case and with two dashes: "-- migration: ${word.toLowerCase()}". ` +
+        'If it is meant for readers only, word it differently.',
     },
   );
 }

@@ -1,10 +1,13 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
 import { tidyBackups } from './backup-policy.js';
+import type { Logger } from '../logger.js';
 import type { DatabaseFile } from './database-file.js';
-import { nameReadError } from './database-state.js';
+import { nameReadError, readUserVersion } from './database-state.js';
 import { acquireMigrationLock } from './migration-lock.js';
 import { ensureWal } from './sqlite-schema.js';
 import { UpgradeSteps, type RunRequest, type RunResult } from './upgrade-steps.js';
+
+type Closeable = Pick<DatabaseBridge, 'close'>;
 
 /** How long SQLite itself waits for another connection's lock, in milliseconds; longer waits are made of several of these. */
 const BUSY_TIMEOUT_MS = 250;
@@ -26,6 +29,27 @@ async function openForUpgrade(driver: DatabaseDriver, file: DatabaseFile): Promi
     }
   } catch (error) {
     throw nameReadError(error, file.path);
+  }
+}
+
+/**
+ * Keeps a database from being written when the connection of a failed upgrade closes: the last one to close carries a
+ * write-ahead log over into the file, unless it may only read ("Write-Ahead Logging", section 4).
+ */
+async function keepLog(driver: DatabaseDriver, file: DatabaseFile, logger: Logger): Promise<Closeable> {
+  try {
+    const reader = await driver.open(file.canonicalPath, 'read-only');
+    try {
+      await readUserVersion(reader);
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
+    return reader;
+  } catch (error) {
+    // What made the upgrade fail is what the caller has to know.
+    logger.debug({ err: error }, 'the log could not be kept apart');
+    return { close: () => Promise.resolve() };
   }
 }
 
@@ -68,13 +92,18 @@ export async function runMigrations(request: RunRequest): Promise<RunResult> {
       db.interrupt();
     };
     signal?.addEventListener('abort', interrupt, { once: true });
+    let keeper: Closeable | undefined;
     try {
       const result = await new UpgradeSteps(request, db, lock).carryOut();
       if (result.backup !== undefined) await tidyBackups(settings.backup, { driver, file: target, logger });
       return result;
+    } catch (error) {
+      keeper = await keepLog(driver, target, logger);
+      throw error;
     } finally {
       signal?.removeEventListener('abort', interrupt);
       await db.close();
+      await keeper?.close();
     }
   } finally {
     await lock.release();

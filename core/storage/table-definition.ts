@@ -127,6 +127,13 @@ class DefinitionReader {
     return true;
   }
 
+  /** Whether a column's constraint begins here. A type may be called `generated`. */
+  private atColumnConstraint(): boolean {
+    const word = this.word();
+    const next = this.tokens[this.position + 1]?.text.toLowerCase();
+    return columnConstraintWords.has(word) && (word !== 'generated' || next === 'always');
+  }
+
   private name(): string {
     const token = this.tokens[this.position];
     this.position += 1;
@@ -168,7 +175,7 @@ class DefinitionReader {
     const rest: string[] = [];
     let defaultKind: ColumnDefinition['defaultKind'] = 'none';
     let generated: ColumnDefinition['generated'] = 'no';
-    while (columnConstraintWords.has(this.word())) {
+    while (this.atColumnConstraint()) {
       if (this.take('constraint')) this.name();
       else if (this.take('not')) {
         if (this.take('deferrable')) this.skipInitially();
@@ -211,7 +218,7 @@ class DefinitionReader {
   private readType(): string {
     const words: string[] = [];
     while (this.position < this.tokens.length && !this.at(',') && !this.at(')')) {
-      if (columnConstraintWords.has(this.word()) || tableConstraintWords.has(this.word())) break;
+      if (this.atColumnConstraint() || tableConstraintWords.has(this.word())) break;
       if (this.at('(')) words.push(`(${normaliseTokens(this.parenthesis()).replaceAll(' ', '')})`);
       else words.push(this.name());
     }
@@ -219,18 +226,25 @@ class DefinitionReader {
   }
 
   private readDefault(): { text: string; constant: boolean } {
-    if (this.at('(')) {
-      const inner = this.parenthesis();
-      const only = inner[0];
-      const constant =
-        inner.length === 1 && only !== undefined && ['string', 'number', 'blob'].includes(only.kind);
-      return { text: constant ? normaliseTokens(inner) : `( ${normaliseTokens(inner)} )`, constant };
+    let value: readonly Token[];
+    if (this.at('(')) value = this.parenthesis();
+    else {
+      const first = this.position;
+      if (this.at('+') || this.at('-')) this.position += 1;
+      this.position += 1;
+      // Where no expression may stand, a name that means nothing is a text ("CREATE TABLE", the DEFAULT clause).
+      const word = this.tokens[first];
+      if (word?.kind === 'quoted-name' || (word?.kind === 'word' && !isConstantWord(word) && !isClock(word)))
+        return { text: `'${(nameOf(word) ?? '').replaceAll("'", "''")}'`, constant: true };
+      value = this.tokens.slice(first, this.position);
     }
-    const first = this.position;
-    if (this.at('+') || this.at('-')) this.position += 1;
-    this.position += 1;
-    const text = normaliseTokens(this.tokens.slice(first, this.position));
-    return { text, constant: !['current_time', 'current_date', 'current_timestamp'].includes(text) };
+    const [sign, digits] = value;
+    const [token] = value.length === 2 && sign?.text === '+' && digits?.kind === 'number' ? [digits] : value;
+    if (value.length === 1 || token === digits)
+      return { text: normaliseTokens(token === undefined ? [] : [token]), constant: isConstant(token) };
+    if (value.length === 2 && sign?.text === '-' && digits?.kind === 'number')
+      return { text: normaliseTokens(value), constant: true };
+    return { text: `( ${normaliseTokens(value)} )`, constant: false };
   }
 
   private readColumnConstraint(column: string): void {

@@ -81,7 +81,6 @@ export function reportUpgrade(
   const state = probed.kind === 'absent' ? probed : (result.state ?? probed);
   const withOrigin = (origin: Attempt['origin']): Attempt[] =>
     attempts.filter((attempt) => attempt.origin === origin);
-  const earlier = state.kind === 'managed' ? state.applied.map(({ version }) => version) : [];
   return {
     database,
     found: state.kind,
@@ -100,7 +99,7 @@ export function reportUpgrade(
       objects: attempt.details.completed ?? [],
     })),
     applied: withOrigin('migration').map(reported),
-    version: Math.max(0, ...earlier, ...attempts.map(({ version }) => version)),
+    version: result.version ?? (state.kind === 'managed' ? (state.applied.at(-1)?.version ?? 0) : 0),
     rows: rowCounts(before, after),
     violations: after?.violations ?? [],
     backup: result.backup,

@@ -72,6 +72,8 @@ export interface RunRequest {
 export interface RunResult {
   /** What the database was when its first step began; undefined when there was nothing to do. */
   readonly state: DatabaseState | undefined;
+  /** The newest version that stands applied at the end, whoever applied it; undefined when nobody looked. */
+  readonly version: number | undefined;
   readonly attempts: readonly Attempt[];
   /** What the database held before the first step and after the last; undefined when there was nothing to do. */
   readonly before: Inventory | undefined;
@@ -82,6 +84,7 @@ export interface RunResult {
 /** The result of an upgrade that found nothing to do. */
 export const nothingDone: RunResult = {
   state: undefined,
+  version: undefined,
   attempts: [],
   before: undefined,
   after: undefined,
@@ -101,6 +104,7 @@ type Step =
 export class UpgradeSteps {
   private readonly attempts: Attempt[] = [];
   private state: DatabaseState | undefined;
+  private version: number | undefined;
   private before: Inventory | undefined;
   private latest: { inventory: Inventory; dataVersion: number } | undefined;
   private backup: string | undefined;
@@ -117,6 +121,7 @@ export class UpgradeSteps {
     while (await this.nextStep());
     return {
       state: this.state,
+      version: this.version,
       attempts: this.attempts,
       before: this.before,
       after: this.latest?.inventory,
@@ -129,6 +134,7 @@ export class UpgradeSteps {
     this.refuseToGoOn();
     const step = await this.inTransaction(async () => {
       const work = await this.request.bridge.look(this.db);
+      if (work.state.kind === 'managed') this.version = work.state.applied.at(-1)?.version;
       if (this.before === undefined && !isUpToDate(work.plan)) await this.prepare(work);
       return this.decide(work);
     });

@@ -82,7 +82,11 @@ export function timestampValue(field: string, value: unknown): Timestamp | undef
 
 export function roleValue(field: string, value: unknown): Role {
   if (!isRole(value)) {
-    throw badValue(field, `must be one of ${roles.join(', ')}, but is ${shown(value)}`, 'Give one of these roles.');
+    throw badValue(
+      field,
+      `must be one of ${roles.join(', ')}, but is ${shown(value)}`,
+      'Give one of these roles.',
+    );
   }
   return value;
 }
