@@ -27,4 +27,6 @@ export type { Archive, ArchivedMessage, Archives, ArchiveWithMessages } from './
 export type { Chat, ChatChanges, Chats, ChatValues } from './storage/chats.js';
 export type { Events, NewEvent, StoredEvent } from './storage/events.js';
 export type { Memory, MemoryMessage, NewMemoryMessage } from './storage/memory.js';
+export type { JsonValue, Timestamp } from './storage/rows.js';
+export { isRole, roles, type Role } from './storage/values.js';
 export type { World, Worlds, WorldValues } from './storage/worlds.js';

@@ -16,7 +16,7 @@ export interface DatabaseOptions {
 
 export function addDatabaseOptions(command: Command): Command {
   return command
-    .addOption(new Option('--database <file>', 'the database file').argParser(path).makeOptionMandatory())
+    .option('--database <file>', 'the database file (required)', path)
     .option('--migrations <dir>', "the folder of SQL files (default: the world storage layer's own)", path)
     .option(
       '--legacy <file>',
@@ -27,7 +27,14 @@ export function addDatabaseOptions(command: Command): Command {
     .addOption(
       new Option('--log-level <level>', 'log to standard error').choices(logLevels).default('silent'),
     )
-    .option('--verbose', 'print the stack of an error and of all that caused it');
+    .option('--verbose', 'print the stack of an error and of all that caused it')
+    .hook('preAction', refuseWithoutDatabase);
+}
+
+/** Commander's own check comes before that for unknown options, and a misspelled --database should be told of as such. */
+function refuseWithoutDatabase(command: Command): void {
+  if (command.getOptionValueSource('database') === undefined)
+    command.error('error: The option --database is missing');
 }
 
 /** A path, and not an option that stands where the path was forgotten. */

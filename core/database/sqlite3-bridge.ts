@@ -80,6 +80,8 @@ function isRow(value: unknown): value is Row {
 }
 
 class Sqlite3Bridge implements DatabaseBridge {
+  private closed = false;
+
   #copyInterrupted = false;
 
   constructor(
@@ -164,6 +166,7 @@ class Sqlite3Bridge implements DatabaseBridge {
   close(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.database.close((error) => {
+        this.closed ||= error === null;
         if (error === null) resolve();
         else reject(databaseError(error));
       });

@@ -70,6 +70,8 @@ const columnConstraintWords = new Set([
   'generated',
   'as',
 ]);
+const constantWords: readonly string[] = ['null', 'true', 'false'];
+const clockWords: readonly string[] = ['current_time', 'current_date', 'current_timestamp'];
 const tableConstraintWords = new Set(['constraint', 'primary', 'unique', 'check', 'foreign']);
 
 /** Reads a CREATE TABLE statement that SQLite has accepted before; such a text needs no checks of its own. */
@@ -226,25 +228,28 @@ class DefinitionReader {
   }
 
   private readDefault(): { text: string; constant: boolean } {
-    let value: readonly Token[];
-    if (this.at('(')) value = this.parenthesis();
-    else {
-      const first = this.position;
-      if (this.at('+') || this.at('-')) this.position += 1;
-      this.position += 1;
-      // Where no expression may stand, a name that means nothing is a text ("CREATE TABLE", the DEFAULT clause).
-      const word = this.tokens[first];
-      if (word?.kind === 'quoted-name' || (word?.kind === 'word' && !isConstantWord(word) && !isClock(word)))
-        return { text: `'${(nameOf(word) ?? '').replaceAll("'", "''")}'`, constant: true };
-      value = this.tokens.slice(first, this.position);
-    }
-    const [sign, digits] = value;
-    const [token] = value.length === 2 && sign?.text === '+' && digits?.kind === 'number' ? [digits] : value;
-    if (value.length === 1 || token === digits)
-      return { text: normaliseTokens(token === undefined ? [] : [token]), constant: isConstant(token) };
-    if (value.length === 2 && sign?.text === '-' && digits?.kind === 'number')
-      return { text: normaliseTokens(value), constant: true };
-    return { text: `( ${normaliseTokens(value)} )`, constant: false };
+    const tokens = this.at('(') ? this.parenthesis() : this.bareDefault();
+    const signed = tokens.length === 2 && tokens[1]?.kind === 'number' ? tokens[0]?.text : undefined;
+    const value = signed === '+' ? tokens.slice(1) : tokens;
+    const text = normaliseTokens(value);
+    if (signed === '-') return { text, constant: true };
+    if (value.length !== 1) return { text: `( ${text} )`, constant: false };
+    const kind = value[0]?.kind ?? 'word';
+    return { text, constant: ['string', 'number', 'blob'].includes(kind) || constantWords.includes(text) };
+  }
+
+  /** A default without parentheses, where a name is a text unless it is one of a few words ("CREATE TABLE"). */
+  private bareDefault(): readonly Token[] {
+    const first = this.position;
+    if (this.at('+') || this.at('-')) this.position += 1;
+    this.position += 1;
+    const tokens = this.tokens.slice(first, this.position);
+    const [token] = tokens;
+    const isText =
+      token?.kind === 'quoted-name' ||
+      (token?.kind === 'word' && ![...constantWords, ...clockWords].includes(token.text.toLowerCase()));
+    if (token === undefined || !isText) return tokens;
+    return [{ ...token, kind: 'string', text: `'${(nameOf(token) ?? '').replaceAll("'", "''")}'` }];
   }
 
   private readColumnConstraint(column: string): void {
@@ -273,23 +278,22 @@ class DefinitionReader {
     if (this.take('constraint')) this.name();
     if (this.take('primary', 'unique')) {
       const kind = this.take('key') ? 'primary key' : 'unique';
-      const listed = this.parenthesis();
-      const autoincrement = listed.some((token) => token.text.toLowerCase() === 'autoincrement');
-      const parts = splitAtCommas(listed).map((part) =>
-        normaliseTokens(part.filter((token) => !['autoincrement', 'asc'].includes(token.text.toLowerCase()))),
+      const parts = splitAtCommas(this.parenthesis()).map(([column, ...more]) => ({
+        column: columnName(column),
+        more: more.map((token) => normaliseTokens([token])),
+      }));
+      const listed = parts.map(({ column, more }) =>
+        [column, ...more.filter((word) => word !== 'asc' && word !== 'autoincrement')].join(' '),
       );
-      const meaning = `(${parts.join()})${this.conflictClause()}${autoincrement ? ' autoincrement' : ''}`;
-      this.add(
-        kind,
-        parts.map((part) => part.split(' ')[0] ?? part),
-        meaning,
-        first,
-      );
+      const autoincrement = parts.some(({ more }) => more.includes('autoincrement')) ? ' autoincrement' : '';
+      const meaning = `(${listed.join()})${this.conflictClause()}${autoincrement}`;
+      const columns = parts.map(({ column }) => column);
+      this.add(kind, columns, meaning, first);
     } else if (this.take('check')) {
       this.addCheck(first);
     } else if (this.take('foreign')) {
       this.take('key');
-      const columns = splitAtCommas(this.parenthesis()).map(normaliseTokens);
+      const columns = splitAtCommas(this.parenthesis()).map(([column]) => columnName(column));
       this.take('references');
       this.addForeignKey(columns, first);
     } else {
@@ -301,14 +305,17 @@ class DefinitionReader {
     const start = this.position;
     const inner = this.parenthesis();
     const expression = this.textBetween(start, this.position);
-    const names = inner.map((token) => foldName(nameOf(token) ?? ''));
+    // A text may look like a column's name, and is none.
+    const names = inner.filter(({ kind }) => kind !== 'string').map(columnName);
     this.conflictClause();
     this.add('check', names, `( ${normaliseTokens(inner)} )`, first, expression);
   }
 
   private addForeignKey(columns: readonly string[], first: number | undefined): void {
     const parent = foldName(this.name());
-    const parentColumns = this.at('(') ? splitAtCommas(this.parenthesis()).map(normaliseTokens) : [];
+    const parentColumns = this.at('(')
+      ? splitAtCommas(this.parenthesis()).map(([column]) => columnName(column))
+      : [];
     const actions: string[] = [];
     for (;;) {
       if (this.take('on')) {
@@ -357,6 +364,11 @@ class DefinitionReader {
       impliesParentKey: false,
     });
   }
+}
+
+/** The name that a token gives where a column is named, in lower case. */
+function columnName(token: Token | undefined): string {
+  return foldName(nameOf(token) ?? '');
 }
 
 function splitAtCommas(tokens: readonly Token[]): Token[][] {
