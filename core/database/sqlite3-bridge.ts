@@ -80,7 +80,7 @@ function isRow(value: unknown): value is Row {
 }
 
 class Sqlite3Bridge implements DatabaseBridge {
-  private closed = false;
+  #closed = false;
 
   #copyInterrupted = false;
 
@@ -160,13 +160,13 @@ class Sqlite3Bridge implements DatabaseBridge {
 
   interrupt(): void {
     this.#copyInterrupted = true;
-    this.database.interrupt();
+    if (!this.#closed) this.database.interrupt();
   }
 
   close(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.database.close((error) => {
-        this.closed ||= error === null;
+        this.#closed ||= error === null;
         if (error === null) resolve();
         else reject(databaseError(error));
       });

@@ -7,7 +7,7 @@ import { MigrationFileError, messageOf } from '../errors.js';
 import { systemErrorCode } from './file-system.js';
 import { readHeader } from './migration-header.js';
 import { HISTORY_TABLE } from './migration-history.js';
-import type { Migration } from './migration.js';
+import type { DownScript, Migration } from './migration.js';
 import { checkScript } from './sql-script.js';
 
 /** How migration files are read. */
@@ -19,11 +19,13 @@ export interface MigrationFileOptions {
 /** The parts of a file name: `0004_add_chat_id.sql` is version 4, `add_chat_id`. */
 interface MigrationName {
   readonly filename: string;
+  /** The name of the file that undoes it, where there is one. */
+  readonly down: string | undefined;
   readonly version: number;
   readonly name: string;
 }
 
-const upName = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_-]*)\.sql$/;
+const upName = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_-]*?)(?:\.up)?\.sql$/;
 const downName = /^(\d+_[A-Za-z0-9][A-Za-z0-9_-]*)\.down\.sql$/;
 
 /** How many files are open at a time. */
@@ -55,13 +57,40 @@ export async function readMigrations(
   const migrations: Migration[] = [];
   for (let first = 0; first < names.length; first += FILES_AT_ONCE) {
     const batch = names.slice(first, first + FILES_AT_ONCE);
-    const texts = await Promise.all(batch.map(({ filename }) => readRegularFile(folder, filename)));
-    for (const [index, bytes] of texts.entries()) {
-      const filename = batch[index]?.filename ?? '';
-      migrations.push(parseMigration(filename, bytes, options));
-    }
+    migrations.push(...(await Promise.all(batch.map((name) => readMigration(folder, name, options)))));
   }
   return migrations;
+}
+
+async function readMigration(
+  folder: string,
+  { filename, down }: MigrationName,
+  options: MigrationFileOptions,
+): Promise<Migration> {
+  const migration = parseMigration(filename, await readRegularFile(folder, filename), options);
+  if (down === undefined) return migration;
+  return { ...migration, down: parseDown(down, await readRegularFile(folder, down), options) };
+}
+
+/**
+ * Makes the way back of a migration of its file's name and bytes.
+ *
+ * @throws MigrationFileError when the text, a directive or a statement is not as it must be
+ */
+export function parseDown(
+  filename: string,
+  bytes: Uint8Array,
+  options: MigrationFileOptions = {},
+): DownScript {
+  const sql = textOf(bytes, filename);
+  const { directives } = readHeader(sql, filename);
+  const { historyTable = HISTORY_TABLE } = options;
+  const statements = checkScript(sql, {
+    file: filename,
+    noTransaction: directives.noTransaction,
+    historyTable,
+  });
+  return { filename, sql, statements, directives };
 }
 
 /**
@@ -76,7 +105,7 @@ export function parseMigration(
 ): Migration {
   const { version, name } = migrationName(filename);
   const sql = textOf(bytes, filename);
-  const { description, directives } = readHeader(sql, filename);
+  const { description, directives, release, requires } = readHeader(sql, filename);
   const { historyTable = HISTORY_TABLE } = options;
   const { noTransaction } = directives;
   const statements = checkScript(sql, { file: filename, noTransaction, historyTable });
@@ -89,6 +118,8 @@ export function parseMigration(
     checksum: checksumOf(sql),
     statements,
     directives,
+    release,
+    requires,
   };
 }
 
@@ -105,7 +136,7 @@ function migrationNames(entries: readonly string[]): MigrationName[] {
   for (const entry of entries) {
     if (!/\.sql$/i.test(entry)) continue;
     if (downName.test(entry)) refuseLonelyDown(entry, entries);
-    else names.push(migrationName(entry));
+    else names.push(migrationName(entry, entries));
   }
   names.sort((left, right) => left.version - right.version);
   for (const [index, name] of names.entries()) {
@@ -115,7 +146,7 @@ function migrationNames(entries: readonly string[]): MigrationName[] {
   return names;
 }
 
-function migrationName(filename: string): MigrationName {
+function migrationName(filename: string, entries: readonly string[] = []): MigrationName {
   const [, digits, name] = upName.exec(filename) ?? [];
   if (digits === undefined || name === undefined) {
     throw badName(
@@ -139,7 +170,8 @@ function migrationName(filename: string): MigrationName {
       'Number the files 0001, 0002 and so on.',
     );
   }
-  return { filename, version, name };
+  const down = `${digits}_${name}.down.sql`;
+  return { filename, down: entries.includes(down) ? down : undefined, version, name };
 }
 
 function badName(filename: string, message: string, hint: string): MigrationFileError {
@@ -166,7 +198,7 @@ function renameHint(filename: string): string {
 
 function refuseLonelyDown(down: string, entries: readonly string[]): void {
   const up = down.replace(/\.down\.sql$/, '.sql');
-  if (entries.includes(up)) return;
+  if (entries.includes(up) || entries.includes(down.replace(/\.down\.sql$/, '.up.sql'))) return;
   throw badName(
     down,
     `The file ${down} undoes a migration that is not there; expected ${up} beside it.`,

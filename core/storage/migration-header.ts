@@ -1,5 +1,5 @@
 import { MigrationFileError } from '../errors.js';
-import type { Directives } from './migration.js';
+import type { Directives, Requirement } from './migration.js';
 import { eachToken, nameOf, tokenize } from './sql-tokens.js';
 
 /** What the comments at the head of a migration file say. */
@@ -7,6 +7,8 @@ export interface MigrationHeader {
   /** The first comment that is no directive. */
   readonly description: string | undefined;
   readonly directives: Directives;
+  readonly release: string | undefined;
+  readonly requires: readonly Requirement[];
 }
 
 /** One line of a comment, without what makes it a comment. */
@@ -19,17 +21,31 @@ interface CommentLine {
   readonly inHeader: boolean;
 }
 
-const directiveWords = ['allow-loss', 'drops', 'no-transaction'] as const;
+const directiveWords = [
+  'allow-loss',
+  'description',
+  'drops',
+  'no-transaction',
+  'release',
+  'requires',
+] as const;
 type DirectiveWord = (typeof directiveWords)[number];
 
 const forms: Record<DirectiveWord, string> = {
   'allow-loss': '-- migration: allow-loss TABLE, TABLE',
+  description: '-- migration: description What it does.',
   drops: '-- migration: drops NAME, TABLE.COLUMN',
   'no-transaction': '-- migration: no-transaction',
+  release: '-- migration: release 1.4.0',
+  requires: '-- migration: requires sqlite >= 3.35, fts5',
 };
 
 /** `Migration: drops x` or the same in a block comment: close enough to a directive that it was meant as one. */
-const meantAsDirective = /^[\s*]*migrations?\s*:\s*(allow-loss|drops|no-transaction)(?![\w-])/i;
+const meantAsDirective = /^[\s*]*migrations?\s*:\s*(allow-loss|drops|no-transaction|requires)(?![\w-])/i;
+
+/** "Semantic Versioning 2.0.0": three numbers, then perhaps a pre-release and a build. */
+const semanticVersion =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
 
 /**
  * Reads the description and the directives of a migration file.
@@ -41,6 +57,9 @@ export function readHeader(sql: string, file: string): MigrationHeader {
   const allowLoss: string[] = [];
   const drops: string[] = [];
   let noTransaction = false;
+  const requires: Requirement[] = [];
+  let release: string | undefined;
+  let declared: string | undefined;
   let description: string | undefined;
 
   for (const comment of commentLines(sql)) {
@@ -49,7 +68,7 @@ export function readHeader(sql: string, file: string): MigrationHeader {
       if (comment.inHeader) description ??= sentenceOf(comment.text);
       continue;
     }
-    const [, word = '', rest = ''] = /^(\S*)\s*(.*)$/.exec(body) ?? [];
+    const [, word = '', rest = ''] = /^([^\s:]*):?\s*(.*)$/.exec(body) ?? [];
     const { line } = comment;
     if (!comment.inHeader) throw misplaced(file, line);
     switch (directiveNamed(word, file, line)) {
@@ -63,10 +82,24 @@ export function readHeader(sql: string, file: string): MigrationHeader {
         if (rest !== '') throw malformed('no-transaction', rest, 'nothing after it', file, line);
         noTransaction = true;
         break;
+      case 'description':
+        if (rest === '') throw malformed('description', rest, 'a sentence', file, line);
+        declared = rest;
+        break;
+      case 'release':
+        if (!semanticVersion.test(rest))
+          throw malformed('release', rest, 'a version of three numbers', file, line);
+        release = rest;
+        break;
+      case 'requires':
+        requires.push(...requirementsIn(rest, file, line));
+        break;
     }
   }
   return {
-    description,
+    description: declared ?? description,
+    release,
+    requires,
     directives: { noTransaction, allowLoss: [...new Set(allowLoss)], drops: [...new Set(drops)] },
   };
 }
@@ -144,6 +177,18 @@ function namesIn(list: string, word: DirectiveWord, parts: number, file: string,
   }
   if (expectsName) throw malformed(word, list, 'names separated by commas', file, line);
   return [...names, current.join('.')];
+}
+
+/** What is required: a version of SQLite, or features by name, separated by commas. */
+function requirementsIn(list: string, file: string, line: number): Requirement[] {
+  return list.split(',').map((part): Requirement => {
+    const [, version] = /^\s*sqlite\s*>=\s*(\d+(?:\.\d+){0,2})\s*$/i.exec(part) ?? [];
+    if (version !== undefined) return { kind: 'sqlite', version };
+    const name = part.trim().toLowerCase();
+    if (!/^[a-z][a-z0-9_]*$/.test(name))
+      throw malformed('requires', list, '"sqlite >= VERSION" or the name of a feature', file, line);
+    return { kind: 'feature', name };
+  });
 }
 
 function malformed(word: DirectiveWord, found: string, expected: string, file: string, line: number): Error {

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { UnreadableDatabaseError } from '../errors.js';
 import type { Migration } from './migration.js';
@@ -44,10 +46,18 @@ export interface AppliedMigration {
   readonly status: AttemptStatus;
   readonly origin: Origin;
   readonly details: AttemptDetails;
+  /** The release that the file names. */
+  readonly release: string | undefined;
+}
+
+/** What the history keeps of a file besides its checksum: enough to show a change, and to undo without the file. */
+export interface KeptTexts {
+  readonly up: string | undefined;
+  readonly down: string | undefined;
 }
 
 /** What a history row says before the database has given it a number. */
-export type Attempt = Omit<AppliedMigration, 'id'>;
+export type Attempt = Omit<AppliedMigration, 'id'> & { readonly texts: KeptTexts };
 
 const columns = [
   'id INTEGER PRIMARY KEY AUTOINCREMENT',
@@ -61,7 +71,10 @@ const columns = [
   'origin TEXT NOT NULL',
   'details TEXT',
 ];
-const columnNames = columns.map((column) => column.slice(0, column.indexOf(' ')));
+/** Columns that histories of earlier versions of this package do not have. */
+const laterColumns = ['release TEXT', 'up_sql TEXT', 'down_sql TEXT', 'hash TEXT'];
+const nameOfColumn = (column: string): string => column.slice(0, column.indexOf(' '));
+const columnNames = columns.map(nameOfColumn);
 
 /** What stands in the database under the history's name. */
 export type HistoryShape =
@@ -178,6 +191,7 @@ function toAppliedMigration(row: Row): AppliedMigration {
     status: oneOf(row, 'status', statuses),
     origin: oneOf(row, 'origin', origins),
     details: parseDetails(row),
+    release: typeof row.release === 'string' ? row.release : undefined,
   };
 }
 
@@ -188,7 +202,9 @@ function toAppliedMigration(row: Row): AppliedMigration {
  *   applied twice without having been rolled back, or when a trigger hangs on the table
  */
 export async function readHistory(db: DatabaseBridge): Promise<AppliedMigration[]> {
-  const rows = await db.query(`SELECT ${columnNames.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`);
+  const later = await missingColumns(db);
+  const read = later.includes('release TEXT') ? columnNames : [...columnNames, 'release'];
+  const rows = await db.query(`SELECT ${read.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`);
   const [trigger] = await db.query(
     "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?",
     [HISTORY_TABLE],
@@ -217,28 +233,99 @@ export function appliedMigrations(history: readonly AppliedMigration[]): Applied
   return [...newest.values()].sort((a, b) => a.version - b.version);
 }
 
-/** Makes the history's table where there is none. */
-export async function ensureHistory(db: DatabaseBridge): Promise<void> {
-  if ((await readHistoryShape(db)).kind === 'none')
-    await db.executeScript(`CREATE TABLE ${HISTORY_TABLE} (\n  ${columns.join(',\n  ')}\n)`);
+async function missingColumns(db: DatabaseBridge): Promise<string[]> {
+  const rows = await db.query('SELECT name FROM pragma_table_xinfo(?)', [HISTORY_TABLE]);
+  const found = new Set(rows.map((row) => String(row.name).toLowerCase()));
+  return laterColumns.filter((column) => !found.has(nameOfColumn(column)));
 }
 
-/** Adds one row to the history. */
+/** Makes the history's table where there is none, and brings one of an earlier version of this package to today's shape. */
+export async function ensureHistory(db: DatabaseBridge): Promise<void> {
+  if ((await readHistoryShape(db)).kind === 'none') {
+    await db.executeScript(
+      `CREATE TABLE ${HISTORY_TABLE} (\n  ${[...columns, ...laterColumns].join(',\n  ')}\n)`,
+    );
+    return;
+  }
+  for (const column of await missingColumns(db))
+    await db.executeScript(`ALTER TABLE ${HISTORY_TABLE} ADD COLUMN ${column}`);
+  // Rows that were written before there was a chain are trusted once.
+  if ((await db.query(`SELECT 1 FROM ${HISTORY_TABLE} WHERE hash IS NULL LIMIT 1`)).length > 0)
+    await chainRows(db);
+}
+
+const chained = [...columnNames.filter((name) => name !== 'id'), 'release', 'up_sql', 'down_sql'];
+
+/** The hash of one row over the hash of the row before it: a row that is changed, moved or taken out breaks the chain. */
+function linkHash(previous: string, row: Row): string {
+  return createHash('sha256')
+    .update(JSON.stringify([previous, ...chained.map((name) => row[name] ?? null)]))
+    .digest('hex');
+}
+
+async function chainRows(db: DatabaseBridge): Promise<void> {
+  let previous = '';
+  for (const row of await db.query(`SELECT id, ${chained.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`)) {
+    previous = linkHash(previous, row);
+    await db.execute(`UPDATE ${HISTORY_TABLE} SET hash = ? WHERE id = ?`, [previous, wholeNumber(row, 'id')]);
+  }
+}
+
+/**
+ * Finds rows of the history that were changed, moved or taken out by hand. That the last row was taken out shows only in
+ * user_version.
+ *
+ * @returns a sentence a fault; none where the chain holds, or where the history is older than the chain
+ */
+export async function findTampering(db: DatabaseBridge): Promise<string[]> {
+  if ((await missingColumns(db)).length > 0) return [];
+  const rows = await db.query(`SELECT id, hash, ${chained.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`);
+  let previous = '';
+  for (const row of rows) {
+    const expected = linkHash(previous, row);
+    if (row.hash !== expected) {
+      const subject = `row ${String(row.id)} (${String(row.filename)}, ${String(row.status)})`;
+      return [`${subject} or a row before it was changed, moved or taken out`];
+    }
+    previous = expected;
+  }
+  return [];
+}
+
+/** The texts that the history keeps of the newest applied row of a version. */
+export async function readKeptTexts(db: DatabaseBridge, version: number): Promise<KeptTexts> {
+  if ((await missingColumns(db)).length > 0) return { up: undefined, down: undefined };
+  const [row] = await db.query(
+    `SELECT up_sql, down_sql FROM ${HISTORY_TABLE} WHERE version = ? AND status = 'applied' ORDER BY id DESC LIMIT 1`,
+    [version],
+  );
+  return {
+    up: typeof row?.up_sql === 'string' ? row.up_sql : undefined,
+    down: typeof row?.down_sql === 'string' ? row.down_sql : undefined,
+  };
+}
+
+/** Adds one row to the history and links it to the one before. */
 export async function recordAttempt(db: DatabaseBridge, attempt: Attempt): Promise<void> {
+  const [last] = await db.query(`SELECT hash FROM ${HISTORY_TABLE} ORDER BY id DESC LIMIT 1`);
+  const row = {
+    version: attempt.version,
+    filename: attempt.filename,
+    description: attempt.description,
+    checksum: attempt.checksum,
+    applied_at: attempt.appliedAt,
+    execution_time_ms: attempt.executionTimeMs,
+    status: attempt.status,
+    origin: attempt.origin,
+    details: Object.keys(attempt.details).length === 0 ? null : JSON.stringify(attempt.details),
+    release: attempt.release ?? null,
+    up_sql: attempt.texts.up ?? null,
+    down_sql: attempt.texts.down ?? null,
+  };
+  const names = [...Object.keys(row), 'hash'];
   await db.execute(
-    `INSERT INTO ${HISTORY_TABLE} (version, filename, description, checksum, applied_at, execution_time_ms, status, origin, details)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      attempt.version,
-      attempt.filename,
-      attempt.description,
-      attempt.checksum,
-      attempt.appliedAt,
-      attempt.executionTimeMs,
-      attempt.status,
-      attempt.origin,
-      Object.keys(attempt.details).length === 0 ? null : JSON.stringify(attempt.details),
-    ],
+    `INSERT INTO ${HISTORY_TABLE} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+    [...Object.values(row), linkHash(typeof last?.hash === 'string' ? last.hash : '', row)],
   );
 }
 
@@ -252,8 +339,14 @@ export function attemptAt(
     filename: migration.filename,
     description: migration.description,
     checksum: migration.checksum,
+    release: migration.release,
     appliedAt: new Date().toISOString(),
     ...outcome,
     executionTimeMs: Math.round(outcome.executionTimeMs),
+    // What failed or was undone is told by the row that was applied.
+    texts:
+      outcome.status === 'applied' && migration.code === undefined
+        ? { up: migration.sql, down: migration.down?.sql }
+        : { up: undefined, down: undefined },
   };
 }

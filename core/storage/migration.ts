@@ -1,3 +1,5 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+
 /** One statement of a migration file. */
 export interface Statement {
   /** The statement's text, from its first token to its last, without the semicolon. */
@@ -16,7 +18,32 @@ export interface Directives {
   readonly drops: readonly string[];
 }
 
-/** One numbered SQL file that this program knows. */
+/** What a migration needs of the SQLite that runs it. */
+export type Requirement =
+  /** The oldest version of SQLite, such as `3.35`. */
+  | { readonly kind: 'sqlite'; readonly version: string }
+  /** A feature that SQLite may be built without. */
+  | { readonly kind: 'feature'; readonly name: string };
+
+/** The way back of a migration: `NNNN_name.down.sql`. */
+export interface DownScript {
+  readonly filename: string;
+  /** The text without BOM and with LF line ends. */
+  readonly sql: string;
+  readonly statements: readonly Statement[];
+  readonly directives: Directives;
+}
+
+/** The connection as a migration in code sees it: inside the transaction of its step. */
+export type MigrationConnection = Pick<DatabaseBridge, 'execute' | 'executeScript' | 'query'>;
+
+/** What a migration in code does instead of running statements. */
+export interface MigrationCode {
+  readonly up: (db: MigrationConnection) => Promise<void>;
+  readonly down: ((db: MigrationConnection) => Promise<void>) | undefined;
+}
+
+/** One numbered SQL file, or one migration in code, that this program knows. */
 export interface Migration {
   readonly version: number;
   /** The file's name without number and ending: `add_chat_id`. */
@@ -30,4 +57,10 @@ export interface Migration {
   readonly checksum: string;
   readonly statements: readonly Statement[];
   readonly directives: Directives;
+  /** The release that the migration belongs to, a semantic version. */
+  readonly release?: string | undefined;
+  readonly requires?: readonly Requirement[] | undefined;
+  readonly down?: DownScript | undefined;
+  /** What runs instead of statements; undefined for a file. */
+  readonly code?: MigrationCode | undefined;
 }

@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { HISTORY_TABLE } from './migration-history.js';
-import { foldName, tokenize, type Token } from './sql-tokens.js';
+import { foldName, isKeyword, tokenize, type Token } from './sql-tokens.js';
 import {
   normaliseTokens,
   parseTableDefinition,
@@ -49,8 +49,9 @@ function meaningOf(sql: string): string {
     const next = [token, tokens[index + 1], tokens[index + 2]]
       .map((each) => each?.text.toLowerCase())
       .join(' ');
+    const isColumn = ['(', ','].includes(kept.at(-1)?.text ?? '');
     if (next === 'for each row') index += 2;
-    else if (!(token.kind === 'word' && token.text.toLowerCase() === 'asc')) kept.push(token);
+    else if (isColumn || !isKeyword(token, 'ASC')) kept.push(token);
   }
   return normaliseTokens(kept);
 }
@@ -63,7 +64,7 @@ function resolveImpliedKeys(
   const key = tables.get(constraint.parent)?.constraints.find(({ kind }) => kind === 'primary key');
   if (key === undefined) return constraint;
   const named = `references ${constraint.parent}(${key.columns.join()})`;
-  return { ...constraint, meaning: constraint.meaning.replace(`references ${constraint.parent}()`, named) };
+  return { ...constraint, meaning: constraint.meaning.replace(`references ${constraint.parent}()`, () => named) };
 }
 
 /**

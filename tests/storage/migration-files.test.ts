@@ -55,12 +55,32 @@ describe('readMigrations', () => {
         { sql: 'CREATE INDEX idx_users_email ON users(email)', line: 2 },
       ],
       directives: { noTransaction: false, allowLoss: [], drops: [] },
+      requires: [],
+      down: {
+        filename: '0002_add_email.down.sql',
+        sql: 'DROP INDEX idx_users_email;\nALTER TABLE users DROP COLUMN email;\n',
+        statements: [
+          { sql: 'DROP INDEX idx_users_email', line: 1 },
+          { sql: 'ALTER TABLE users DROP COLUMN email', line: 2 },
+        ],
+        directives: { noTransaction: false, allowLoss: [], drops: [] },
+      },
     });
     expect(migrations[2]).toMatchObject({
       description: 'Guests are no longer kept.',
       directives: { noTransaction: false, allowLoss: ['users'], drops: ['idx_users_email', 'users.email'] },
     });
     expect(migrations[3]?.directives).toEqual({ noTransaction: true, allowLoss: [], drops: [] });
+  });
+
+  test('takes NNNN_name.up.sql for the same as NNNN_name.sql, with its way back', async () => {
+    const [migration] = await readMigrations(join(fixtures, 'sound-up'));
+    expect(migration).toMatchObject({
+      version: 1,
+      name: 'create_users',
+      filename: '0001_create_users.up.sql',
+    });
+    expect(migration?.down?.filename).toBe('0001_create_users.down.sql');
   });
 
   test('guards the history under the name that it has', async () => {
@@ -90,13 +110,6 @@ describe('readMigrations', () => {
     ],
     ['dash-for-underscore', 'BAD_MIGRATION_NAME', undefined, /"1-x.SQL" is not/, /Rename it to 0001_x\.sql/],
     ['no-number', 'BAD_MIGRATION_NAME', undefined, /"create_users.sql" is not/, /0001_create_users\.sql/],
-    [
-      'up-file',
-      'BAD_MIGRATION_NAME',
-      undefined,
-      /create_users.up.sql/,
-      /Rename it to 0001_create_users\.sql/,
-    ],
     [
       'odd-letters',
       'BAD_MIGRATION_NAME',
@@ -138,7 +151,7 @@ describe('readMigrations', () => {
     ['history-table', 'FORBIDDEN_STATEMENT', 1, /schema_migrations/, /itself creates/],
     ['schema-table', 'FORBIDDEN_STATEMENT', 2, /sqlite_master/, /CREATE, ALTER and DROP/],
     ['load-extension', 'FORBIDDEN_STATEMENT', 2, /load_extension/, /opens the database/],
-    ['unknown-directive', 'BAD_DIRECTIVE', 1, /"allow_loss" is unknown; expected allow-loss, drops or no-/, /-- migration: allow-loss TABLE/], // prettier-ignore
+    ['unknown-directive', 'BAD_DIRECTIVE', 1, /"allow_loss" is unknown; expected allow-loss, description, drops, no-transaction, release or requires/, /-- migration: allow-loss TABLE/], // prettier-ignore
     ['description-as-directive', 'BAD_DIRECTIVE', 1, /"creates" is unknown/, /leave out the word/],
     ['misplaced-directive', 'BAD_DIRECTIVE', 2, /after the first statement/, /head of the file/],
     [
