@@ -28,6 +28,8 @@ export const errorCodes = [
   'CHANGED_MIGRATION',
   'MISSING_MIGRATION',
   'OUT_OF_ORDER_MIGRATION',
+  'NO_WAY_BACK',
+  'UNMET_REQUIREMENT',
   // the upgrade
   'MIGRATION_FAILED',
   'TRANSACTION_ENDED',
@@ -135,7 +137,12 @@ export class MigrationFileError extends UpgradeBridgeError {
 /** The files and the history contradict each other. */
 export class HistoryConflictError extends UpgradeBridgeError {
   constructor(
-    code: 'CHANGED_MIGRATION' | 'MISSING_MIGRATION' | 'OUT_OF_ORDER_MIGRATION',
+    code:
+      | 'CHANGED_MIGRATION'
+      | 'MISSING_MIGRATION'
+      | 'OUT_OF_ORDER_MIGRATION'
+      | 'NO_WAY_BACK'
+      | 'UNMET_REQUIREMENT',
     message: string,
     readonly version: number,
     details: ErrorDetails,

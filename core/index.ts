@@ -1,5 +1,12 @@
 export { openStorage, type Storage, type StorageOptions } from './storage/sqlite-storage.js';
 export { upgradeDatabase } from './storage/legacy-migrations.js';
+export {
+  moveDatabase,
+  rollBackDatabase,
+  type MoveOptions,
+  type RollBackOptions,
+} from './storage/database-rollback.js';
+export type { BackupPolicy, BackupSettings } from './storage/backup-policy.js';
 export type { MigrationSource, UpgradeOptions } from './storage/upgrade-options.js';
 export type {
   CompletedMigration,
@@ -16,7 +23,15 @@ export {
 } from './storage/database-inspection.js';
 export { verifyDatabase, type Verification } from './storage/database-verification.js';
 export { readMigrations } from './storage/migration-files.js';
-export type { Directives, Migration, Statement } from './storage/migration.js';
+export type {
+  Directives,
+  DownScript,
+  Migration,
+  MigrationCode,
+  MigrationConnection,
+  Requirement,
+  Statement,
+} from './storage/migration.js';
 export type { LegacyVersions } from './storage/legacy-evidence.js';
 export type { AppliedMigration, ToleratedViolations } from './storage/migration-history.js';
 export type { SchemaDifference } from './storage/schema-comparison.js';

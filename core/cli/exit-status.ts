@@ -43,6 +43,8 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   CHANGED_MIGRATION: 'failed',
   MISSING_MIGRATION: 'failed',
   OUT_OF_ORDER_MIGRATION: 'failed',
+  NO_WAY_BACK: 'failed',
+  UNMET_REQUIREMENT: 'failed',
   MIGRATION_FAILED: 'failed',
   TRANSACTION_ENDED: 'failed',
   ROWS_LOST: 'failed',

@@ -11,5 +11,8 @@ export async function commandLogger(level: LogLevel, json: boolean): Promise<Log
   if (json) return pino({ level }, pino.destination({ dest: 2, sync: true }));
   const { default: pretty } = await import('pino-pretty');
   const colorize = hasColours(process.stderr);
-  return pino({ level }, pretty({ destination: 2, sync: true, colorize, ignore: 'pid,hostname' }));
+  return pino(
+    { level },
+    pretty({ destination: 2, sync: true, colorize, ignore: 'pid,hostname', singleLine: true }),
+  );
 }

@@ -18,7 +18,7 @@ export function addStatus(program: Command): void {
       'Says what a database is, which version it claims and which it evidently has, what stands applied, and what an upgrade would do. Changes no byte of it.',
     examples: ['status --database worlds.db', 'status --database worlds.db --check || echo "upgrade first"'],
     exitStatuses: exitStatusHelp(
-      ['done', 'said; with --check: the database is up to date'],
+      ['done', 'the database was looked at; with --check: and is up to date'],
       ['failed', 'an upgrade would be refused, or the database or the files cannot be read'],
       ['found', 'with --check: something is to be adopted, completed or applied'],
       ['newer', 'the database is newer than this program'],

@@ -78,6 +78,8 @@ function describeProgress(event: ProgressEvent): string {
       return `applying ${event.filename}`;
     case 'applied':
       return `applied ${event.filename} (${milliseconds(event.ms)})`;
+    case 'rolled-back':
+      return `rolled back ${event.filename} (${milliseconds(event.ms)})`;
     case 'failed':
       return `rolled back ${event.filename}`;
   }

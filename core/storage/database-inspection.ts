@@ -54,7 +54,7 @@ function planOrProblem(
     return { plan: planMigrations(state, migrations), problem: undefined };
   } catch (error) {
     if (!(error instanceof UpgradeBridgeError)) throw error;
-    return { plan: { baseline: [], pending: [] }, problem: error };
+    return { plan: { baseline: [], undo: [], pending: [] }, problem: error };
   }
 }
 

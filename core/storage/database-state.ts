@@ -1,5 +1,11 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { isSqliteError, UnreadableDatabaseError, FileAccessError, UpgradeBridgeError } from '../errors.js';
+import {
+  FileAccessError,
+  isSqliteError,
+  LockedError,
+  UnreadableDatabaseError,
+  UpgradeBridgeError,
+} from '../errors.js';
 import { weighEvidence, type FileEvidence, type LegacyVersions } from './legacy-evidence.js';
 import {
   appliedMigrations,
@@ -86,6 +92,11 @@ export function nameReadError(error: unknown, path: string): unknown {
         cause: error,
       },
     );
+  if (isSqliteError(error, 'SQLITE_BUSY'))
+    return new LockedError('LOCKED', `Another program keeps "${path}" to itself.`, {
+      hint: error.hint,
+      cause: error,
+    });
   if (isSqliteError(error, 'SQLITE_CANTOPEN', 'SQLITE_PERM'))
     return new FileAccessError('NO_ACCESS', `"${path}" could not be opened: ${error.message}.`, {
       hint: error.hint,

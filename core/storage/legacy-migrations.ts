@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { isSqliteError, MigrationFailedError, UpgradeBridgeError } from '../errors.js';
+import { LockedError, MigrationFailedError, UpgradeBridgeError } from '../errors.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import {
@@ -12,7 +12,9 @@ import {
 import { completeFile } from './legacy-completion.js';
 import { weighEvidence } from './legacy-evidence.js';
 import { attemptAt, type Attempt } from './migration-history.js';
-import { isUpToDate, planMigrations } from './migration-plan.js';
+import { isUpToDate, planMigrations, type Goal, type MigrationPlan } from './migration-plan.js';
+import { refuseUnmetRequirements } from './migration-requirements.js';
+import { keptMigrations } from './kept-migrations.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
 import { runMigrations } from './migration-runner.js';
 import type { Migration } from './migration.js';
@@ -26,7 +28,7 @@ import {
   type UpgradeOptions,
 } from './upgrade-options.js';
 import { reportUpgrade, type UpgradeReport } from './upgrade-report.js';
-import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-steps.js';
+import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-request.js';
 
 const nothingReplayed: Replay = { steps: [], final: { tables: new Map(), objects: new Map() } };
 
@@ -35,7 +37,15 @@ export class LegacyBridge implements Bridge {
   private replay: Promise<Replay> | undefined;
   private strict = false;
 
-  constructor(private readonly source: ResolvedSource) {}
+  /**
+   * @param goal where the upgrade is to end
+   * @param undoFromHistory whether migrations that are no files of this program may be undone by what the history kept
+   */
+  constructor(
+    private readonly source: ResolvedSource,
+    private readonly goal: Goal = { kind: 'newest' },
+    private readonly undoFromHistory = false,
+  ) {}
 
   /** Says what a probed database is; the files are replayed only where its schema has to be weighed. */
   async recognise(probed: ProbedState): Promise<DatabaseState> {
@@ -43,25 +53,39 @@ export class LegacyBridge implements Bridge {
     return recogniseDatabase(probed, replay, this.source.legacy);
   }
 
+  /** Decides what is to be done, with the way back of unknown migrations where it is wanted. */
+  async plan(db: DatabaseBridge, state: DatabaseState): Promise<MigrationPlan> {
+    const { migrations } = this.source;
+    const kept =
+      this.undoFromHistory && state.kind === 'managed' ? await keptMigrations(db, state, migrations) : [];
+    const plan = planMigrations(state, migrations, this.goal, kept);
+    await refuseUnmetRequirements(db, plan.pending);
+    return plan;
+  }
+
   readonly look = async (db: DatabaseBridge): Promise<UpgradeWork> => {
     const state = await this.recognise(await probeDatabase(db));
-    const plan = planMigrations(state, this.source.migrations);
+    const plan = await this.plan(db, state);
     if (state.kind === 'legacy') this.strict = true;
     return { state, plan, from: fromName(state) };
   };
 
+  /** What is to be done where there is nothing to look at. */
+  workFor(state: DatabaseState): UpgradeWork {
+    return { state, plan: planMigrations(state, this.source.migrations, this.goal), from: fromName(state) };
+  }
+
   readonly adopt = async (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
     const replay = await this.replayed();
     const { baseline } = work.plan;
-    const newest = baseline.at(-1)?.migration.version ?? 0;
-    const target =
-      replay.steps.findLast(({ migration }) => migration.version === newest)?.after ?? replay.final;
+    const versions = new Set(baseline.map(({ migration }) => migration.version));
+    const adopted = replay.steps.filter(({ migration }) => versions.has(migration.version));
     const attempts: Attempt[] = [];
     for (const file of baseline) {
       const started = performance.now();
       const { logger } = this.source;
       if (file.state === 'partial') {
-        const { completed, checkViolations } = await completeFile(db, file, replay, target);
+        const { completed, checkViolations } = await completeFile(db, file, adopted);
         for (const violation of checkViolations) logger.warn(violation, 'rows that break a check were kept');
         logger.info({ file: file.migration.filename, objects: completed }, 'legacy migration completed');
         attempts.push(
@@ -87,7 +111,7 @@ export class LegacyBridge implements Bridge {
    * drifted by its owner's doing; that is for `verify` to say.
    */
   readonly verify = async (db: DatabaseBridge, last: Migration | undefined): Promise<void> => {
-    if (!this.strict) return;
+    if (!this.strict || this.goal.kind !== 'newest') return;
     const { final } = await this.replayed();
     const differences = compareSchemas(final, await readSchema(db)).filter(({ kind }) => kind !== 'extra');
     if (differences.length === 0) return;
@@ -138,18 +162,19 @@ function fromName(state: DatabaseState): string {
 }
 
 /** Looks at the file, waits while a writer keeps readers out, and lets SQLite undo a change that was cut off. */
-async function probePatiently(
+async function lookPatiently(
   source: ResolvedSource,
   file: DatabaseFile,
   options: UpgradeOptions,
-): Promise<ProbedState> {
+  look: (db: DatabaseBridge) => Promise<UpgradeWork>,
+): Promise<UpgradeWork> {
   const started = performance.now();
   const { lockWaitMs } = resolveSettings(options);
   for (let mode: 'read-only' | 'read-write' = 'read-only'; ;) {
     try {
-      return await readDatabase(source.driver, file, mode, probeDatabase);
+      return await readDatabase(source.driver, file, mode, look);
     } catch (error) {
-      const waits = isSqliteError(error, 'SQLITE_BUSY') && performance.now() - started < lockWaitMs;
+      const waits = error instanceof LockedError && performance.now() - started < lockWaitMs;
       const recovers =
         error instanceof UpgradeBridgeError && error.code === 'NEEDS_RECOVERY' && mode === 'read-only';
       if (options.signal?.aborted === true || !(waits || recovers)) throw error;
@@ -157,6 +182,15 @@ async function probePatiently(
     }
   }
 }
+
+/** What a change of a database may do beyond what every upgrade may. */
+export interface ChangeTerms {
+  readonly goal: Goal;
+  readonly lossAllowed: boolean;
+  readonly undoFromHistory: boolean;
+}
+
+const upwards: ChangeTerms = { goal: { kind: 'newest' }, lossAllowed: false, undoFromHistory: false };
 
 /**
  * Brings a database to the newest migration: finds out what it is, adopts and completes what an old release left, applies
@@ -172,7 +206,13 @@ async function probePatiently(
  * @throws MigrationFailedError when a step failed and was rolled back; the steps before it stay
  * @throws LockedError when other processes do not let go in time
  */
-export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeReport> {
+export function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeReport> {
+  const goal: Goal = options.to === undefined ? { kind: 'newest' } : { kind: 'up', to: options.to };
+  return changeDatabase(options, { ...upwards, goal });
+}
+
+/** Brings the database in a file where `terms` say. */
+export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradeReport> {
   const started = performance.now();
   resolveSettings(options);
   const source = await resolveSource(options);
@@ -183,12 +223,11 @@ export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeR
       { fileSystem: file.networkFileSystem },
       'the database is on a network file system, where locks may fail',
     );
-
-  const bridge = new LegacyBridge({ ...source, logger });
-  const found: DatabaseState = file.exists
-    ? await bridge.recognise(await probePatiently(source, file, options))
-    : { kind: 'absent' };
-  return upgrade(file, found, bridge, { ...source, logger }, options, started);
+  const bridge = new LegacyBridge({ ...source, logger }, terms.goal, terms.undoFromHistory);
+  const work = file.exists
+    ? await lookPatiently(source, file, options, bridge.look)
+    : bridge.workFor({ kind: 'absent' });
+  return change({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
 }
 
 /**
@@ -206,32 +245,53 @@ export async function upgradeConnection(
   const started = performance.now();
   const source = await resolveSource(options);
   const bridge = new LegacyBridge(source);
-  const found = await bridge.recognise(await probeDatabase(db));
-  return upgrade(db, found, bridge, source, { ...options, database: db.location }, started);
+  const work = await bridge.look(db);
+  return change({
+    target: db,
+    work,
+    bridge,
+    source,
+    options: { ...options, database: db.location },
+    terms: upwards,
+    started,
+  });
 }
 
-async function upgrade(
-  target: DatabaseFile | DatabaseBridge,
-  found: DatabaseState,
-  bridge: LegacyBridge,
-  { driver, migrations, logger }: ResolvedSource,
-  options: UpgradeOptions,
-  started: number,
-): Promise<UpgradeReport> {
-  const settings = resolveSettings(options);
-  const result = isUpToDate(planMigrations(found, migrations))
+interface Change {
+  readonly target: DatabaseFile | DatabaseBridge;
+  /** What the first look found. */
+  readonly work: UpgradeWork;
+  readonly bridge: LegacyBridge;
+  readonly source: ResolvedSource;
+  readonly options: UpgradeOptions;
+  readonly terms: ChangeTerms;
+  readonly started: number;
+}
+
+async function change({
+  target,
+  work,
+  bridge,
+  source,
+  options,
+  terms,
+  started,
+}: Change): Promise<UpgradeReport> {
+  const { driver, migrations, logger } = source;
+  const goal = terms.goal.kind === 'newest' ? (migrations.at(-1)?.version ?? 0) : terms.goal.to;
+  const result = isUpToDate(work.plan)
     ? nothingDone
     : await runMigrations({
         driver,
         target,
         bridge,
-        settings,
+        settings: { ...resolveSettings(options), lossAllowed: terms.lossAllowed },
         logger,
         progress: resolveProgress(options, logger),
         signal: options.signal,
-        to: `v${migrations.at(-1)?.version ?? 0}`,
+        to: `v${goal}`,
       });
-  const report = reportUpgrade(options.database, found, result, performance.now() - started);
+  const report = reportUpgrade(options.database, work.state, result, performance.now() - started);
   logReport(report, logger);
   return report;
 }
@@ -252,6 +312,7 @@ function logReport(report: UpgradeReport, logger: ResolvedSource['logger']): voi
       adopted: report.adopted.length,
       completed: report.completed.length,
       applied: report.applied.length,
+      rolledBack: report.rolledBack.length,
       version: report.version,
       rows: report.rows.reduce((sum, { after }) => sum + after, 0),
       ms: report.ms,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { isSqliteError, MigrationFailedError, type FailurePlace } from '../errors.js';
-import { foreignKeyName, type Inventory } from './database-inventory.js';
+import { foreignKeyName, type Inventory, type NamedObject } from './database-inventory.js';
 import { HISTORY_TABLE, type ToleratedViolations } from './migration-history.js';
 import type { Directives } from './migration.js';
 import { foldName } from './sql-tokens.js';
@@ -16,6 +16,8 @@ export interface GuardedStep {
   readonly place: FailurePlace;
   /** What the step declares; nothing where it is left out. */
   readonly directives?: Directives;
+  /** Whether the caller has declared every loss of rows and objects. */
+  readonly lossAllowed?: boolean;
 }
 
 function failure(
@@ -65,17 +67,21 @@ function lostRows(
   });
 }
 
-function lostObjects(before: Inventory, after: Inventory, dropped: ReadonlySet<string>): string[] {
+function lostObjects(before: Inventory, after: Inventory, dropped: ReadonlySet<string>): NamedObject[] {
   const left = new Set(after.objects.map(({ type, name }) => `${type} ${foldName(name)}`));
   const gone = before.objects.filter(({ type, name }) => !left.has(`${type} ${foldName(name)}`));
   const goneTables = new Set(gone.filter(({ type }) => type === 'table').map(({ name }) => foldName(name)));
-  return gone
-    .filter(({ type, name, table }) => {
-      if (dropped.has(foldName(name)) || dropped.has(foldName(table))) return false;
-      // A table that vanishes takes its columns, indexes and triggers along: name the table only.
-      return type === 'table' || type === 'view' || !goneTables.has(foldName(table));
-    })
-    .map(({ type, name }) => `${type} ${name}`);
+  return gone.filter(({ type, name, table }) => {
+    if (dropped.has(foldName(name)) || dropped.has(foldName(table))) return false;
+    // A table that vanishes takes its columns, indexes and triggers along: name the table only.
+    return type === 'table' || type === 'view' || !goneTables.has(foldName(table));
+  });
+}
+
+/** `table notes with 12 rows`, `column notes.title`. */
+function describeObject({ type, name }: NamedObject, { rows }: Inventory): string {
+  const count = type === 'table' ? rows.get(name) : undefined;
+  return `${type} ${name}${count === undefined ? '' : ` with ${count} ${count === 1 ? 'row' : 'rows'}`}`;
 }
 
 function lostSequences(before: Inventory, after: Inventory, free: ReadonlySet<string>): string[] {
@@ -91,7 +97,7 @@ function lostSequences(before: Inventory, after: Inventory, free: ReadonlySet<st
 
 /** One line a foreign key, such as `12 rows of events (world_id) point to no row of worlds`. */
 export function describeViolation({ table, columns, parent, rows }: ToleratedViolations): string {
-  return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${table} (${columns}) point to no row of ${parent}`;
+  return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${table} (${columns}) ${rows === 1 ? 'points' : 'point'} to no row of ${parent}`;
 }
 
 /** The violations that exceed what was there or was tolerated before. */
@@ -109,37 +115,40 @@ export function newViolations(
  * Rows that break only a foreign key which the step added to a table that was there before are no loss; they are
  * reported by the caller.
  *
+ * @returns what is lost although nothing declares it, where the caller allows every loss
  * @throws MigrationFailedError ROWS_LOST, OBJECTS_LOST or FOREIGN_KEYS_BROKEN
  */
-export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: Inventory): void {
+export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: Inventory): string[] {
   const { allowLoss, drops } = step.directives ?? nothingDeclared;
   const allowed = new Set(allowLoss.map(foldName));
   const dropped = new Set(drops.map(foldName));
-
-  const objects = lostObjects(before, after, dropped);
-  if (objects.length > 0)
-    throw failure(
-      step,
-      'OBJECTS_LOST',
-      `would remove ${objects.join(', ')} without saying so`,
-      `If that is meant, declare it in the file's header: "-- migration: drops ${objects.map((each) => each.replace(/^\S+ /, '')).join(', ')}".`,
-    );
+  const lost = lostObjects(before, after, dropped);
+  const objects = lost.map((object) => describeObject(object, before));
   const rows = lostRows(before, after, dropped, allowed);
-  if (rows.length > 0)
-    throw failure(
-      step,
-      'ROWS_LOST',
-      `would lose rows without saying so: ${rows.join(', ')}`,
-      `If that is meant, declare it in the file's header: "-- migration: allow-loss ${rows.map((each) => each.split(' ')[0]).join(', ')}".`,
-    );
   const sequences = lostSequences(before, after, new Set([...allowed, ...dropped]));
-  if (sequences.length > 0)
-    throw failure(
-      step,
-      'ROWS_LOST',
-      `would let ids be handed out again: ${sequences.join(', ')}`,
-      'Carry the row of sqlite_sequence over when you rebuild the table, or declare the table with allow-loss.',
-    );
+  if (step.lossAllowed !== true) {
+    if (objects.length > 0)
+      throw failure(
+        step,
+        'OBJECTS_LOST',
+        `would remove ${objects.join(', ')} without saying so`,
+        `If that is meant, declare it in the file's header: "-- migration: drops ${lost.map(({ name }) => name).join(', ')}".`,
+      );
+    if (rows.length > 0)
+      throw failure(
+        step,
+        'ROWS_LOST',
+        `would lose rows without saying so: ${rows.join(', ')}`,
+        `If that is meant, declare it in the file's header: "-- migration: allow-loss ${rows.map((each) => each.split(' ')[0]).join(', ')}".`,
+      );
+    if (sequences.length > 0)
+      throw failure(
+        step,
+        'ROWS_LOST',
+        `would let ids be handed out again: ${sequences.join(', ')}`,
+        'Carry the row of sqlite_sequence over when you rebuild the table, or declare the table with allow-loss.',
+      );
+  }
   const tablesBefore = new Set(
     before.objects.filter(({ type }) => type === 'table').map(({ name }) => foldName(name)),
   );
@@ -161,6 +170,7 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
       `changed the history (${HISTORY_TABLE})`,
       'Take out whatever writes that table, also by way of a trigger: its rows are written for you.',
     );
+  return [...objects, ...rows, ...sequences];
 }
 
 /**

@@ -1,20 +1,45 @@
-import { ForeignDatabaseError, HistoryConflictError, NewerDatabaseError } from '../errors.js';
+import {
+  ForeignDatabaseError,
+  HistoryConflictError,
+  InvalidOptionError,
+  NewerDatabaseError,
+} from '../errors.js';
 import type { DatabaseState, ManagedState } from './database-state.js';
 import type { FileEvidence } from './legacy-evidence.js';
 import type { AppliedMigration } from './migration-history.js';
 import type { Migration } from './migration.js';
 
-/** What must happen so that a database ends at the newest known migration. */
+/** Where an upgrade is to end. */
+export type Goal =
+  /** At the newest known migration. */
+  | { readonly kind: 'newest' }
+  /** At this version: later files stay pending, and nothing is undone. */
+  | { readonly kind: 'up'; readonly to: number }
+  /** At this version: what was applied after it is undone, and nothing is applied. */
+  | { readonly kind: 'down'; readonly to: number }
+  /** At this version, whichever way it lies. */
+  | { readonly kind: 'to'; readonly to: number };
+
+/** One applied migration that is to be undone. */
+export interface RollBack {
+  readonly applied: AppliedMigration;
+  /** The file, or what the history kept of it, with its way back. */
+  readonly migration: Migration;
+}
+
+/** What must happen so that a database ends where it shall. */
 export interface MigrationPlan {
   /** The files that a legacy database holds, wholly or in part: recorded, and completed, before anything else. */
   readonly baseline: readonly FileEvidence[];
+  /** What to undo, the newest first; before anything is applied. */
+  readonly undo: readonly RollBack[];
   /** The files to apply, by version. */
   readonly pending: readonly Migration[];
 }
 
 /** Whether there is nothing to do. */
 export function isUpToDate(plan: MigrationPlan): boolean {
-  return plan.baseline.length === 0 && plan.pending.length === 0;
+  return plan.baseline.length === 0 && plan.undo.length === 0 && plan.pending.length === 0;
 }
 
 function refuseNewer(applied: readonly AppliedMigration[], known: readonly Migration[]): void {
@@ -67,45 +92,122 @@ function refuseLate(applied: readonly AppliedMigration[], pending: readonly Migr
   );
 }
 
-function planManaged({ applied }: ManagedState, known: readonly Migration[]): MigrationPlan {
-  const versions = new Map(known.map((migration) => [migration.version, migration]));
-  refuseNewer(applied, known);
-  refuseMissing(applied, versions);
-  refuseChanged(applied, versions);
+/** The migrations that the goal lets be applied. */
+function within(goal: Goal, pending: readonly Migration[]): readonly Migration[] {
+  switch (goal.kind) {
+    case 'newest':
+      return pending;
+    case 'down':
+      return [];
+    case 'up':
+    case 'to':
+      return pending.filter(({ version }) => version <= goal.to);
+  }
+}
+
+function refuseUnknownTarget(
+  goal: Goal,
+  known: readonly Migration[],
+  applied: readonly AppliedMigration[],
+): void {
+  if (goal.kind === 'newest' || goal.to === 0) return;
+  if ([...known, ...applied].some(({ version }) => version === goal.to)) return;
+  throw new InvalidOptionError(`There is no migration ${goal.to} to go to.`, {
+    hint: `Give one of ${known.map(({ version }) => version).join(', ')}, or 0 for none.`,
+  });
+}
+
+function planUndo(
+  applied: readonly AppliedMigration[],
+  versions: ReadonlyMap<number, Migration>,
+  goal: Goal,
+): readonly RollBack[] {
+  if (goal.kind !== 'down' && goal.kind !== 'to') return [];
+  const undone = applied.filter(({ version }) => version > goal.to).reverse();
+  const without = undone.filter(({ version }) => !hasWayBack(versions.get(version)));
+  if (without[0] !== undefined)
+    throw new HistoryConflictError(
+      'NO_WAY_BACK',
+      `There is no way back from ${without.map(({ filename }) => filename).join(', ')}: no down file says how to undo it.`,
+      without[0].version,
+      {
+        hint: `Nothing was changed. Write ${without[0].filename.replace(/(\.up)?\.sql$/, '.down.sql')}, or restore the backup that was made before the upgrade.`,
+      },
+    );
+  return undone.flatMap((attempt) => {
+    const migration = versions.get(attempt.version);
+    return migration === undefined ? [] : [{ applied: attempt, migration }];
+  });
+}
+
+function hasWayBack(migration: Migration | undefined): boolean {
+  return migration?.down !== undefined || migration?.code?.down !== undefined;
+}
+
+function planManaged(
+  { applied }: ManagedState,
+  known: readonly Migration[],
+  goal: Goal,
+  kept: readonly Migration[],
+): MigrationPlan {
+  refuseUnknownTarget(goal, known, applied);
+  const versions = new Map([...kept, ...known].map((migration) => [migration.version, migration]));
+  const undo = planUndo(applied, versions, goal);
+  const undone = new Set(undo.map(({ migration }) => migration.version));
+  const standing = applied.filter(({ version }) => !undone.has(version));
+  refuseNewer(standing, known);
+  refuseMissing(standing, versions);
+  refuseChanged(standing, versions);
   const done = new Set(applied.map(({ version }) => version));
-  const pending = known.filter(({ version }) => !done.has(version));
-  refuseLate(applied, pending);
-  return { baseline: [], pending };
+  const pending = within(
+    goal,
+    known.filter(({ version }) => !done.has(version)),
+  );
+  refuseLate(standing, pending);
+  return { baseline: [], undo, pending };
 }
 
 /**
- * Decides what must happen to a database so that it ends at the newest known migration.
+ * Decides what must happen to a database so that it ends where it shall.
  *
  * Pure: reads nothing, writes nothing. Called once to learn whether there is work at all, and again once the lock is
  * held, because another process may have upgraded while we waited.
  *
  * @param known the files, by version
+ * @param kept migrations that are no files of this program, made from what the history kept of them: used only to undo
  * @throws ForeignDatabaseError when the database is not ours
  * @throws NewerDatabaseError when the history has a migration newer than every known one
- * @throws HistoryConflictError when an applied file is gone or changed, or a new one comes too late
+ * @throws HistoryConflictError when an applied file is gone or changed, a new one comes too late, or one that is to be
+ *   undone has no way back
  */
-export function planMigrations(found: DatabaseState, known: readonly Migration[]): MigrationPlan {
+export function planMigrations(
+  found: DatabaseState,
+  known: readonly Migration[],
+  goal: Goal = { kind: 'newest' },
+  kept: readonly Migration[] = [],
+): MigrationPlan {
   switch (found.kind) {
     case 'absent':
     case 'empty':
-      return { baseline: [], pending: known };
-    case 'legacy':
+      refuseUnknownTarget(goal, known, []);
+      return { baseline: [], undo: [], pending: within(goal, known) };
+    case 'legacy': {
+      refuseUnknownTarget(goal, known, []);
+      const absent = found.files.filter(({ state }) => state === 'absent' || state === 'data-only');
       return {
         baseline: found.files.filter(({ state }) => state === 'present' || state === 'partial'),
-        pending: found.files
-          .filter(({ state }) => state === 'absent' || state === 'data-only')
-          .map(({ migration }) => migration),
+        undo: [],
+        pending: within(
+          goal,
+          absent.map(({ migration }) => migration),
+        ),
       };
+    }
     case 'managed':
-      return planManaged(found, known);
+      return planManaged(found, known, goal, kept);
     case 'foreign':
       throw new ForeignDatabaseError(`This is not a database of this program: ${found.reasons.join('; ')}.`, {
-        hint: 'Nothing was changed. Check the path; if the database is meant to be taken over, say what its versions mean (legacy versions).',
+        hint: 'Nothing was changed. Check the path; if old releases of your program wrote it, say what their user_version means (the option legacy, --legacy FILE).',
       });
   }
 }

@@ -1,6 +1,6 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
 import { isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
-import type { Migration } from './migration.js';
+import type { Migration, MigrationConnection } from './migration.js';
 import { emptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import type { TableDefinition } from './table-definition.js';
 
@@ -21,24 +21,75 @@ export interface Replay {
 /** Failures for which the machine is to blame and not the file. */
 const outsideTheFile = ['SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_READONLY', 'SQLITE_NOMEM', 'SQLITE_CORRUPT'];
 
-/** Runs a file's statements in order; a failure names the file, the statement's number, its line and SQLite's message. */
-export async function runStatements(db: DatabaseBridge, migration: Migration): Promise<void> {
-  for (const [index, statement] of migration.statements.entries()) {
+function failedAt(
+  filename: string,
+  at: { statement: number; line: number } | undefined,
+  cause: unknown,
+): MigrationFailedError {
+  const where = at === undefined ? '' : ` at statement ${at.statement}, line ${at.line}`;
+  return new MigrationFailedError(
+    'MIGRATION_FAILED',
+    `Migration ${filename} failed${where}: ${messageOf(cause)}.`,
+    { filename, statement: at?.statement, line: at?.line },
+    {
+      hint: isSqliteError(cause, ...outsideTheFile)
+        ? `The file was rolled back whole. ${cause.hint}`
+        : 'The file was rolled back whole; what was applied before it stays. Correct the file, or the data it stumbles over, and upgrade again.',
+      cause,
+    },
+  );
+}
+
+/** Runs statements in order; a failure names the file, the statement's number, its line and SQLite's message. */
+export async function runStatements(
+  db: DatabaseBridge,
+  { filename, statements }: Pick<Migration, 'filename' | 'statements'>,
+): Promise<void> {
+  for (const [index, { sql, line }] of statements.entries()) {
     try {
-      await db.executeScript(statement.sql);
+      await db.executeScript(sql);
     } catch (error) {
-      throw new MigrationFailedError(
-        'MIGRATION_FAILED',
-        `Migration ${migration.filename} failed at statement ${index + 1}, line ${statement.line}: ${messageOf(error)}.`,
-        { filename: migration.filename, statement: index + 1, line: statement.line },
-        {
-          hint: isSqliteError(error, ...outsideTheFile)
-            ? `The file was rolled back whole. ${error.hint}`
-            : 'The file was rolled back whole; what was applied before it stays. Correct the file, or the data it stumbles over, and upgrade again.',
-          cause: error,
-        },
-      );
+      throw failedAt(filename, { statement: index + 1, line }, error);
     }
+  }
+}
+
+/** Runs the one statement of a file that cannot run inside a transaction. */
+export async function runAlone(db: DatabaseBridge, { filename, statements }: Migration): Promise<void> {
+  for (const { sql, line } of statements) {
+    try {
+      const [row] = await db.query(sql);
+      // SQLite answers with the mode that holds, and calls it no error when that is not the one that was asked for.
+      const [, wanted] = /journal_mode\s*=\s*(\w+)/i.exec(sql) ?? [];
+      if (wanted !== undefined && row?.journal_mode !== wanted.toLowerCase())
+        throw new Error(`the journal mode stayed ${String(row?.journal_mode)}`);
+    } catch (error) {
+      throw failedAt(filename, { statement: 1, line }, error);
+    }
+  }
+}
+
+/** Runs a migration: its statements, or its code. */
+export async function runUp(db: DatabaseBridge, migration: Migration): Promise<void> {
+  if (migration.code === undefined) await runStatements(db, migration);
+  else await runCode(db, migration.filename, migration.code.up);
+}
+
+/** Runs the way back of a migration. */
+export async function runDown(db: DatabaseBridge, { filename, code, down }: Migration): Promise<void> {
+  if (code?.down !== undefined) await runCode(db, filename, code.down);
+  else if (down !== undefined) await runStatements(db, down);
+}
+
+async function runCode(
+  db: DatabaseBridge,
+  filename: string,
+  code: (db: MigrationConnection) => Promise<void>,
+): Promise<void> {
+  try {
+    await code(db);
+  } catch (error) {
+    throw failedAt(filename, undefined, error);
   }
 }
 
@@ -58,7 +109,7 @@ export async function replayMigrations(
     const steps: ReplayStep[] = [];
     let before = emptySchema;
     for (const migration of migrations) {
-      await runStatements(db, migration);
+      await runUp(db, migration);
       const after = await readSchema(db, parsed);
       steps.push({ migration, before, after });
       before = after;

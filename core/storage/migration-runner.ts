@@ -5,7 +5,8 @@ import type { DatabaseFile } from './database-file.js';
 import { nameReadError, readUserVersion } from './database-state.js';
 import { acquireMigrationLock } from './migration-lock.js';
 import { ensureWal } from './sqlite-schema.js';
-import { UpgradeSteps, type RunRequest, type RunResult } from './upgrade-steps.js';
+import type { RunRequest, RunResult } from './upgrade-request.js';
+import { UpgradeSteps } from './upgrade-steps.js';
 
 type Closeable = Pick<DatabaseBridge, 'close'>;
 
@@ -88,10 +89,6 @@ export async function runMigrations(request: RunRequest): Promise<RunResult> {
   });
   try {
     const db = await openForUpgrade(driver, target);
-    const interrupt = (): void => {
-      db.interrupt();
-    };
-    signal?.addEventListener('abort', interrupt, { once: true });
     let keeper: Closeable | undefined;
     try {
       const result = await new UpgradeSteps(request, db, lock).carryOut();
@@ -101,7 +98,6 @@ export async function runMigrations(request: RunRequest): Promise<RunResult> {
       keeper = await keepLog(driver, target, logger);
       throw error;
     } finally {
-      signal?.removeEventListener('abort', interrupt);
       await db.close();
       await keeper?.close();
     }

@@ -7,7 +7,7 @@ import type { BackupPolicy } from './backup-policy.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { readMigrations } from './migration-files.js';
 import { defaultLockWaitMs } from './migration-lock.js';
-import type { RunnerSettings } from './upgrade-steps.js';
+import type { RunnerSettings } from './upgrade-request.js';
 import type { Migration } from './migration.js';
 import { safeProgress, type Progress } from './upgrade-progress.js';
 
@@ -26,6 +26,8 @@ export interface MigrationSource {
 export interface UpgradeOptions extends MigrationSource {
   /** The path of the database file. It is made where it does not exist. */
   readonly database: string;
+  /** The version at which the upgrade ends; later files stay pending. Default: the newest. */
+  readonly to?: number | undefined;
   /** How long to wait for other processes, in milliseconds. Default: 60 000. */
   readonly lockWaitMs?: number | undefined;
   /**
@@ -39,6 +41,11 @@ export interface UpgradeOptions extends MigrationSource {
   readonly integrityCheckUpToBytes?: number | undefined;
   /** Where the copy before the first write goes and how many are kept; `false` for none. Default: beside the file, all kept. */
   readonly backup?: BackupPolicy | undefined;
+  /**
+   * `each` (the default): a transaction a file, so that what was applied before a failure stays. `all`: one transaction
+   * for the whole upgrade, so that all of it is kept or nothing.
+   */
+  readonly transaction?: 'each' | 'all' | undefined;
   /** Told what happens, as it happens. */
   readonly onProgress?: Progress | undefined;
   /** Stops the upgrade: the step that is going on is rolled back. */
@@ -119,6 +126,8 @@ export function resolveSettings(options: UpgradeOptions): RunnerSettings {
       'bytes',
     ),
     backup: options.backup ?? {},
+    transaction: options.transaction ?? 'each',
+    lossAllowed: false,
   };
 }
 

@@ -9,6 +9,7 @@ export type ProgressEvent =
   | { readonly kind: 'adopted'; readonly files: readonly string[]; readonly ms: number }
   | { readonly kind: 'applying'; readonly version: number; readonly filename: string }
   | { readonly kind: 'applied'; readonly version: number; readonly filename: string; readonly ms: number }
+  | { readonly kind: 'rolled-back'; readonly version: number; readonly filename: string; readonly ms: number }
   | { readonly kind: 'failed'; readonly version: number; readonly filename: string; readonly error: string };
 
 export type Progress = (event: ProgressEvent) => void;

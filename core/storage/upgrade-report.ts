@@ -2,7 +2,7 @@ import type { Inventory } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
 import type { Attempt, ToleratedViolations } from './migration-history.js';
-import type { RunResult } from './upgrade-steps.js';
+import type { RunResult } from './upgrade-request.js';
 
 /** One migration that an upgrade recorded. */
 export interface ReportedMigration {
@@ -39,6 +39,10 @@ export interface UpgradeReport {
   readonly adopted: readonly ReportedMigration[];
   readonly completed: readonly CompletedMigration[];
   readonly applied: readonly ReportedMigration[];
+  /** What was undone, the newest first. */
+  readonly rolledBack: readonly ReportedMigration[];
+  /** What undoing lost, as sentences. */
+  readonly losses: readonly string[];
   /** The version that the database is at now. */
   readonly version: number;
   /** Tables that are there before or after, with their rows; empty when nothing was done or counting is off. */
@@ -80,7 +84,7 @@ export function reportUpgrade(
   // Another process may have been here between the first look and the lock.
   const state = probed.kind === 'absent' ? probed : (result.state ?? probed);
   const withOrigin = (origin: Attempt['origin']): Attempt[] =>
-    attempts.filter((attempt) => attempt.origin === origin);
+    attempts.filter((attempt) => attempt.origin === origin && attempt.status === 'applied');
   return {
     database,
     found: state.kind,
@@ -99,6 +103,8 @@ export function reportUpgrade(
       objects: attempt.details.completed ?? [],
     })),
     applied: withOrigin('migration').map(reported),
+    rolledBack: attempts.filter(({ status }) => status === 'rolled_back').map(reported),
+    losses: result.losses,
     version: result.version ?? (state.kind === 'managed' ? (state.applied.at(-1)?.version ?? 0) : 0),
     rows: rowCounts(before, after),
     violations: after?.violations ?? [],

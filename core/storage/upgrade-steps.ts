@@ -1,9 +1,7 @@
-import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withTransaction } from '../database/transaction.js';
-import { InterruptedError, isSqliteError, LockedError, messageOf } from '../errors.js';
-import type { Logger } from '../logger.js';
-import { backUpBeforeUpgrade, type BackupPolicy } from './backup-policy.js';
-import type { DatabaseFile } from './database-file.js';
+import { InvalidOptionError, isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
+import { backUpBeforeUpgrade } from './backup-policy.js';
 import { databaseBytes } from './free-space.js';
 import { refuseDamage } from './database-integrity.js';
 import { takeInventory, type Inventory } from './database-inventory.js';
@@ -17,87 +15,21 @@ import {
 } from './migration-guards.js';
 import { attemptAt, ensureHistory, recordAttempt, type Attempt } from './migration-history.js';
 import type { MigrationLock } from './migration-lock.js';
-import { isUpToDate, type MigrationPlan } from './migration-plan.js';
-import { runStatements } from './migration-replay.js';
+import { isUpToDate, type RollBack } from './migration-plan.js';
+import { runAlone, runDown, runUp } from './migration-replay.js';
 import type { Migration } from './migration.js';
-import type { Progress } from './upgrade-progress.js';
-
-/** What the transaction that is open is for. */
-export interface UpgradeWork {
-  readonly state: DatabaseState;
-  readonly plan: MigrationPlan;
-  /** What the database is before the upgrade, as the name of a backup says it: `legacy4`, `v9`. */
-  readonly from: string;
-}
-
-/** What adopting and completing a legacy database did. */
-export interface BaselineResult {
-  readonly attempts: readonly Attempt[];
-}
-
-/** The part of a legacy upgrade that the runner does not know. */
-export interface Bridge {
-  /** Looks at the database and says what is to be done; called inside each transaction before it does anything. */
-  readonly look: (db: DatabaseBridge) => Promise<UpgradeWork>;
-  /** Completes what is partly there, inside the open transaction, and says what the history must record. */
-  readonly adopt: (db: DatabaseBridge, work: UpgradeWork) => Promise<BaselineResult>;
-  /** Holds the finished database against a fresh one, before the last transaction is committed. */
-  readonly verify: (db: DatabaseBridge, last: Migration | undefined) => Promise<void>;
-}
-
-export interface RunnerSettings {
-  /** How long to wait for other processes, in milliseconds. */
-  readonly lockWaitMs: number;
-  /** Whether the rows of every table are counted before and after each step. */
-  readonly countRows: boolean;
-  /** Up to which size of the database, in bytes, every index is held against its table before the first write. */
-  readonly integrityCheckUpToBytes: number;
-  readonly backup: BackupPolicy;
-}
-
-export interface RunRequest {
-  readonly driver: DatabaseDriver;
-  /** The database's file, or the one connection to a database in memory. */
-  readonly target: DatabaseFile | DatabaseBridge;
-  readonly bridge: Bridge;
-  readonly settings: RunnerSettings;
-  readonly logger: Logger;
-  readonly progress: Progress;
-  readonly signal: AbortSignal | undefined;
-  /** What the backup's name says the database becomes, such as `v11`. */
-  readonly to: string;
-}
-
-/** What was done, in the order in which it was done. */
-export interface RunResult {
-  /** What the database was when its first step began; undefined when there was nothing to do. */
-  readonly state: DatabaseState | undefined;
-  /** The newest version that stands applied at the end, whoever applied it; undefined when nobody looked. */
-  readonly version: number | undefined;
-  readonly attempts: readonly Attempt[];
-  /** What the database held before the first step and after the last; undefined when there was nothing to do. */
-  readonly before: Inventory | undefined;
-  readonly after: Inventory | undefined;
-  readonly backup: string | undefined;
-}
-
-/** The result of an upgrade that found nothing to do. */
-export const nothingDone: RunResult = {
-  state: undefined,
-  version: undefined,
-  attempts: [],
-  before: undefined,
-  after: undefined,
-  backup: undefined,
-};
+import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';
+import { interrupted, keptBusy, lockLost } from './upgrade-stops.js';
 
 const LARGEST_USER_VERSION = 0x7fffffff;
+const INTERRUPT_EVERY_MS = 20;
 
 /** What one step turned out to be, once its transaction is committed. */
 type Step =
   | { readonly kind: 'finished' }
   | { readonly kind: 'adopted'; readonly files: readonly string[]; readonly ms: number }
   | { readonly kind: 'applied'; readonly migration: Migration; readonly ms: number }
+  | { readonly kind: 'rolled back'; readonly migration: Migration; readonly ms: number }
   | { readonly kind: 'needs no transaction'; readonly migration: Migration };
 
 /** The steps of one upgrade, each in a transaction of its own, on one connection. */
@@ -108,6 +40,7 @@ export class UpgradeSteps {
   private before: Inventory | undefined;
   private latest: { inventory: Inventory; dataVersion: number } | undefined;
   private backup: string | undefined;
+  private readonly losses: string[] = [];
 
   /** @param lock what keeps other upgraders away; undefined for a database that no other process can reach */
   constructor(
@@ -118,7 +51,8 @@ export class UpgradeSteps {
 
   /** Carries out every step that there is. */
   async carryOut(): Promise<RunResult> {
-    while (await this.nextStep());
+    if (this.request.settings.transaction === 'all') await this.allSteps();
+    else while (await this.nextStep());
     return {
       state: this.state,
       version: this.version,
@@ -126,25 +60,47 @@ export class UpgradeSteps {
       before: this.before,
       after: this.latest?.inventory,
       backup: this.backup,
+      losses: this.losses,
     };
   }
 
-  /** Carries out the next step. False when there was none. */
+  /** Carries out the next step in a transaction of its own. False when there was none. */
   private async nextStep(): Promise<boolean> {
     this.refuseToGoOn();
-    const step = await this.inTransaction(async () => {
-      const work = await this.request.bridge.look(this.db);
-      if (work.state.kind === 'managed') this.version = work.state.applied.at(-1)?.version;
-      if (this.before === undefined && !isUpToDate(work.plan)) await this.prepare(work);
-      return this.decide(work);
-    });
+    const step = await this.inTransaction(() => this.interruptible(() => this.look()));
     this.tell(step.kind === 'needs no transaction' ? await this.applyOutside(step.migration) : step);
     return step.kind !== 'finished';
   }
 
-  private async decide(work: UpgradeWork): Promise<Step> {
+  /** Carries out all steps in one transaction. */
+  private async allSteps(): Promise<void> {
+    this.refuseToGoOn();
+    const all = async (): Promise<Step[]> => {
+      const done: Step[] = [];
+      for (let step = await this.look(); step.kind !== 'finished'; step = await this.look()) {
+        if (step.kind === 'needs no transaction')
+          throw new InvalidOptionError(
+            `${step.migration.filename} cannot run inside a transaction, and the whole upgrade is to be one.`,
+            { hint: 'Nothing was changed. Upgrade with a transaction for each file.' },
+          );
+        done.push(step);
+        this.refuseToGoOn();
+      }
+      return done;
+    };
+    const steps = await this.inTransaction(() => this.interruptible(all));
+    for (const step of steps) this.tell(step);
+  }
+
+  /** Looks at the database inside the transaction that is open, and carries out what comes first. */
+  private async look(): Promise<Step> {
+    const work = await this.request.bridge.look(this.db);
+    if (work.state.kind === 'managed') this.version = work.state.applied.at(-1)?.version ?? 0;
+    if (this.before === undefined && !isUpToDate(work.plan)) await this.prepare(work);
+    const [undone] = work.plan.undo;
     const [next] = work.plan.pending;
     if (work.plan.baseline.length > 0) return this.adopt(work);
+    if (undone !== undefined) return this.rollBack(undone, work);
     if (next === undefined) return { kind: 'finished' };
     if (next.directives.noTransaction) return { kind: 'needs no transaction', migration: next };
     return this.apply(next, work);
@@ -159,6 +115,10 @@ export class UpgradeSteps {
       const { version, filename } = step.migration;
       progress({ kind: 'applied', version, filename, ms: step.ms });
       logger.info({ version, file: filename, ms: Math.round(step.ms) }, 'migration applied');
+    } else if (step.kind === 'rolled back') {
+      const { version, filename } = step.migration;
+      progress({ kind: 'rolled-back', version, filename, ms: step.ms });
+      logger.info({ version, file: filename, ms: Math.round(step.ms) }, 'migration rolled back');
     }
   }
 
@@ -211,21 +171,52 @@ export class UpgradeSteps {
   }
 
   private apply(migration: Migration, work: UpgradeWork): Promise<Step> {
-    return this.attempting(migration, async (started) => {
+    return this.attempting('applied', migration, async (started) => {
       const before = await this.inventory();
       const finish = await markTransaction(this.db);
-      await runStatements(this.db, migration);
+      await runUp(this.db, migration);
       await finish(stepOf(migration));
       const after = await this.guard(stepOf(migration), before);
       await this.recordApplied(migration, { before, after, started, work });
     });
   }
 
+  /** Runs the way back of the newest migration; the row that it was applied stays, and one that it was undone is added. */
+  private rollBack({ applied, migration }: RollBack, work: UpgradeWork): Promise<Step> {
+    const step: GuardedStep = {
+      ...stepOf(migration),
+      subject: `Undoing ${migration.filename}`,
+      directives: migration.down?.directives ?? migration.directives,
+      lossAllowed: this.request.settings.lossAllowed,
+    };
+    return this.attempting('rolled back', migration, async (started) => {
+      const before = await this.inventory();
+      const finish = await markTransaction(this.db);
+      await runDown(this.db, migration);
+      await finish(step);
+      const after = await this.guard(step, before);
+      const executionTimeMs = performance.now() - started;
+      const outcome = {
+        status: 'rolled_back',
+        origin: applied.origin,
+        executionTimeMs,
+        details: {},
+      } as const;
+      await this.record({ ...attemptAt(migration, outcome), checksum: applied.checksum });
+      const standing = work.state.kind === 'managed' ? work.state.applied.length - 1 : 0;
+      await this.setUserVersion(
+        work.state.kind === 'managed' ? (work.state.applied.at(-2)?.version ?? 0) : 0,
+        standing,
+      );
+      await this.remember(after, 1);
+    });
+  }
+
   /** For the few statements that SQLite refuses inside a transaction: the history follows in one of its own. */
   private applyOutside(migration: Migration): Promise<Step> {
-    return this.attempting(migration, async (started) => {
+    return this.attempting('applied', migration, async (started) => {
       const before = await this.inventory();
-      await runStatements(this.db, migration);
+      await this.interruptible(() => runAlone(this.db, migration));
       const after = await this.guard(stepOf(migration), before);
       await this.inTransaction(async () => {
         const work = await this.request.bridge.look(this.db);
@@ -238,16 +229,20 @@ export class UpgradeSteps {
     });
   }
 
-  private async attempting(migration: Migration, work: (started: number) => Promise<void>): Promise<Step> {
+  private async attempting(
+    kind: 'applied' | 'rolled back',
+    migration: Migration,
+    work: (started: number) => Promise<void>,
+  ): Promise<Step> {
     const started = performance.now();
     const { version, filename } = migration;
     this.request.progress({ kind: 'applying', version, filename });
     try {
       await work(started);
     } catch (error) {
-      throw error instanceof FailedAttempt ? error : new FailedAttempt(migration, started, error);
+      throw error instanceof FailedAttempt ? error : new FailedAttempt(kind, migration, started, error);
     }
-    return { kind: 'applied', migration, ms: performance.now() - started };
+    return { kind, migration, ms: performance.now() - started };
   }
 
   private async recordApplied(
@@ -272,7 +267,7 @@ export class UpgradeSteps {
   private async guard(step: GuardedStep, before: Inventory): Promise<Inventory> {
     await guardAgainstLeftovers(this.db, step);
     const after = await takeInventory(this.db, this.request.settings);
-    guardAgainstLoss(step, before, after);
+    this.losses.push(...guardAgainstLoss(step, before, after));
     return after;
   }
 
@@ -280,9 +275,16 @@ export class UpgradeSteps {
     await ensureHistory(this.db);
     await recordAttempt(this.db, attempt);
     this.attempts.push(attempt);
-    const version = attempt.version <= LARGEST_USER_VERSION ? attempt.version : this.attempts.length;
-    if (version > (await readUserVersion(this.db)))
-      await this.db.executeScript(`PRAGMA user_version = ${version}`);
+    if (attempt.status !== 'applied') return;
+    const found = await readUserVersion(this.db);
+    if (attempt.version > found) await this.setUserVersion(attempt.version, this.attempts.length);
+  }
+
+  /** user_version tells the newest version while it fits, and otherwise how many migrations stand applied. */
+  private async setUserVersion(version: number, standing: number): Promise<void> {
+    await this.db.executeScript(
+      `PRAGMA user_version = ${version <= LARGEST_USER_VERSION ? version : standing}`,
+    );
   }
 
   /** The inventory now: taken anew only when another connection has written since the last one. */
@@ -324,13 +326,15 @@ export class UpgradeSteps {
     const { signal, settings } = this.request;
     if (signal?.aborted === true) return interrupted(signal);
     if (error instanceof FailedAttempt) return this.recordFailure(error);
-    if (isSqliteError(error, 'SQLITE_BUSY')) return busy(settings.lockWaitMs, error);
+    if (isSqliteError(error, 'SQLITE_BUSY')) return keptBusy(this.db.location, settings.lockWaitMs, error);
     return nameReadError(error, this.db.location);
   }
 
   /** Writes the failed attempt down in a transaction of its own; where that cannot be done either, the log has it. */
-  private async recordFailure({ migration, started, cause }: FailedAttempt): Promise<unknown> {
+  private async recordFailure({ kind, migration, started, cause }: FailedAttempt): Promise<unknown> {
     const { progress, logger } = this.request;
+    // To be told what undoing would lose is no failure.
+    if (kind === 'rolled back' && isLoss(cause)) return cause;
     const error = messageOf(cause);
     progress({ kind: 'failed', version: migration.version, filename: migration.filename, error });
     logger.error({ version: migration.version, file: migration.filename, err: error }, 'migration failed');
@@ -347,26 +351,50 @@ export class UpgradeSteps {
     return cause;
   }
 
+  /**
+   * Lets a stop reach the statement that is running. SQLite forgets an interrupt that comes between two statements, so it
+   * is repeated; COMMIT and ROLLBACK stay outside, because they must not be cut off.
+   */
+  private async interruptible<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { signal } = this.request;
+    let repeat: NodeJS.Timeout | undefined;
+    const interrupt = (): void => {
+      this.db.interrupt();
+      repeat ??= setInterval(interrupt, INTERRUPT_EVERY_MS);
+    };
+    signal?.addEventListener('abort', interrupt, { once: true });
+    try {
+      const result = await work();
+      this.refuseToGoOn();
+      return result;
+    } finally {
+      signal?.removeEventListener('abort', interrupt);
+      clearInterval(repeat);
+    }
+  }
+
   private refuseToGoOn(): void {
     if (this.request.signal?.aborted === true) throw interrupted(this.request.signal);
-    if (this.lock?.lost ?? false)
-      throw new LockedError(
-        'LOCK_LOST',
-        'Another process took the upgrade over, because this one gave no sign of life for too long.',
-        { hint: 'What was applied stays. Open the database again: the upgrade continues where it stands.' },
-      );
+    if (this.lock?.lost ?? false) throw lockLost();
   }
 }
 
 /** A migration that failed inside its transaction, on its way to be recorded after the roll-back. */
 class FailedAttempt extends Error {
   constructor(
+    readonly kind: 'applied' | 'rolled back',
     readonly migration: Migration,
     readonly started: number,
     override readonly cause: unknown,
   ) {
     super(messageOf(cause), { cause });
   }
+}
+
+function isLoss(error: unknown): boolean {
+  return (
+    error instanceof MigrationFailedError && (error.code === 'ROWS_LOST' || error.code === 'OBJECTS_LOST')
+  );
 }
 
 const adoption: GuardedStep = {
@@ -380,23 +408,6 @@ function stepOf({ filename, directives }: Migration): GuardedStep {
     place: { filename, statement: undefined, line: undefined },
     directives,
   };
-}
-
-function interrupted(signal: AbortSignal): InterruptedError {
-  return new InterruptedError(
-    'The upgrade was stopped on request; the step that was going on was rolled back.',
-    {
-      hint: 'What was applied before stays. Open the database again: the upgrade continues where it stands.',
-      cause: signal.reason,
-    },
-  );
-}
-
-function busy(waitMs: number, cause: unknown): LockedError {
-  return new LockedError('LOCKED', `Another program kept the database busy for ${waitMs} ms.`, {
-    hint: 'Find out what holds a transaction open on it, or wait longer (lockWaitMs, --lock-wait).',
-    cause,
-  });
 }
 
 async function dataVersion(db: DatabaseBridge): Promise<number> {

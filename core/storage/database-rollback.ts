@@ -1,0 +1,66 @@
+import { UpgradeBridgeError } from '../errors.js';
+import { inspectDatabase } from './database-inspection.js';
+import { changeDatabase } from './legacy-migrations.js';
+import type { UpgradeOptions } from './upgrade-options.js';
+import type { UpgradeReport } from './upgrade-report.js';
+
+export interface RollBackOptions extends Omit<UpgradeOptions, 'to'> {
+  /** The version to go back to; 0 undoes everything. Default: the one before the newest. */
+  readonly to?: number | undefined;
+  /**
+   * Whether the down files may lose rows and objects without saying so themselves. Default: false, and then an error says
+   * what would be lost.
+   */
+  readonly allowLoss?: boolean | undefined;
+  /**
+   * Whether migrations that are no files of this program are undone by the texts that the history kept of them, so that an
+   * older program can bring a newer database back. Default: false.
+   */
+  readonly fromHistory?: boolean | undefined;
+}
+
+export interface MoveOptions extends RollBackOptions {
+  /** The version to go to, whichever way it lies. */
+  readonly to: number;
+}
+
+/**
+ * Undoes applied migrations, the newest first, each by its down file in a transaction of its own. The history keeps every
+ * row.
+ *
+ * @throws HistoryConflictError (NO_WAY_BACK) that names every migration without a down file, before anything runs
+ * @throws MigrationFailedError (OBJECTS_LOST, ROWS_LOST) when something would be lost and `allowLoss` is not given
+ * @throws what `upgradeDatabase` throws
+ */
+export async function rollBackDatabase(options: RollBackOptions): Promise<UpgradeReport> {
+  const to = options.to ?? (await versionBefore(options));
+  return changeDatabase({ ...options, to: undefined }, termsOf(options, { kind: 'down', to }));
+}
+
+/**
+ * Brings a database to a version, up or down.
+ *
+ * @throws what `upgradeDatabase` and `rollBackDatabase` throw
+ */
+export function moveDatabase(options: MoveOptions): Promise<UpgradeReport> {
+  return changeDatabase({ ...options, to: undefined }, termsOf(options, { kind: 'to', to: options.to }));
+}
+
+function termsOf(
+  options: RollBackOptions,
+  goal: { kind: 'down' | 'to'; to: number },
+): Parameters<typeof changeDatabase>[1] {
+  return { goal, lossAllowed: options.allowLoss ?? false, undoFromHistory: options.fromHistory ?? false };
+}
+
+async function versionBefore(options: RollBackOptions): Promise<number> {
+  const { kind, applied } = await inspectDatabase(options.database, options);
+  if (applied.length > 0) return applied.at(-2)?.version ?? 0;
+  throw new UpgradeBridgeError(
+    'NO_WAY_BACK',
+    `There is nothing to undo in "${options.database}" (${kind}).`,
+    {
+      hint: 'Only a database with a history can go back: upgrade it first.',
+    },
+  );
+}

@@ -1,0 +1,86 @@
+import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import type { Logger } from '../logger.js';
+import type { BackupPolicy } from './backup-policy.js';
+import type { DatabaseFile } from './database-file.js';
+import type { Inventory } from './database-inventory.js';
+import type { DatabaseState } from './database-state.js';
+import type { Attempt } from './migration-history.js';
+import type { MigrationPlan } from './migration-plan.js';
+import type { Migration } from './migration.js';
+import type { Progress } from './upgrade-progress.js';
+
+/** What the transaction that is open is for. */
+export interface UpgradeWork {
+  readonly state: DatabaseState;
+  readonly plan: MigrationPlan;
+  /** What the database is before the upgrade, as the name of a backup says it: `legacy4`, `v9`. */
+  readonly from: string;
+}
+
+/** What adopting and completing a legacy database did. */
+export interface BaselineResult {
+  readonly attempts: readonly Attempt[];
+}
+
+/** The part of a legacy upgrade that the runner does not know. */
+export interface Bridge {
+  /** Looks at the database and says what is to be done; called inside each transaction before it does anything. */
+  readonly look: (db: DatabaseBridge) => Promise<UpgradeWork>;
+  /** Completes what is partly there, inside the open transaction, and says what the history must record. */
+  readonly adopt: (db: DatabaseBridge, work: UpgradeWork) => Promise<BaselineResult>;
+  /** Holds the finished database against a fresh one, before the last transaction is committed. */
+  readonly verify: (db: DatabaseBridge, last: Migration | undefined) => Promise<void>;
+}
+
+export interface RunnerSettings {
+  /** How long to wait for other processes, in milliseconds. */
+  readonly lockWaitMs: number;
+  /** Whether the rows of every table are counted before and after each step. */
+  readonly countRows: boolean;
+  /** Up to which size of the database, in bytes, every index is held against its table before the first write. */
+  readonly integrityCheckUpToBytes: number;
+  readonly backup: BackupPolicy;
+  /** `each`: a transaction a step. `all`: one for the whole upgrade, so that all of it is kept or nothing. */
+  readonly transaction: 'each' | 'all';
+  /** Whether undoing may lose rows and objects without the down file's saying so. */
+  readonly lossAllowed: boolean;
+}
+
+export interface RunRequest {
+  readonly driver: DatabaseDriver;
+  /** The database's file, or the one connection to a database in memory. */
+  readonly target: DatabaseFile | DatabaseBridge;
+  readonly bridge: Bridge;
+  readonly settings: RunnerSettings;
+  readonly logger: Logger;
+  readonly progress: Progress;
+  readonly signal: AbortSignal | undefined;
+  /** What the backup's name says the database becomes, such as `v11`. */
+  readonly to: string;
+}
+
+/** What was done, in the order in which it was done. */
+export interface RunResult {
+  /** What the database was when its first step began; undefined when there was nothing to do. */
+  readonly state: DatabaseState | undefined;
+  /** The newest version that stands applied at the end, whoever applied it; undefined when nobody looked. */
+  readonly version: number | undefined;
+  readonly attempts: readonly Attempt[];
+  /** What the database held before the first step and after the last; undefined when there was nothing to do. */
+  readonly before: Inventory | undefined;
+  readonly after: Inventory | undefined;
+  readonly backup: string | undefined;
+  /** What undoing lost, as sentences. */
+  readonly losses: readonly string[];
+}
+
+/** The result of an upgrade that found nothing to do. */
+export const nothingDone: RunResult = {
+  state: undefined,
+  version: undefined,
+  attempts: [],
+  before: undefined,
+  after: undefined,
+  backup: undefined,
+  losses: [],
+};
