@@ -1,5 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import {
+  DatabaseError,
   FileAccessError,
   isSqliteError,
   LockedError,
@@ -79,7 +80,7 @@ export function nameReadError(error: unknown, path: string): unknown {
       'DAMAGED_DATABASE',
       `The database "${path}" is damaged: ${error.message}.`,
       {
-        hint: 'Nothing was changed. Restore a backup, or save what can be read with the ".recover" command of the sqlite3 shell.',
+        hint: 'Restore a backup, or save what can be read with the ".recover" command of the sqlite3 shell.',
         cause: error,
       },
     );
@@ -97,9 +98,19 @@ export function nameReadError(error: unknown, path: string): unknown {
       hint: error.hint,
       cause: error,
     });
+  if (isSqliteError(error, 'SQLITE_FULL'))
+    return new FileAccessError('NO_SPACE', `The disk of "${path}" is full.`, {
+      hint: 'Make room on the disk and try again; what was not finished was rolled back.',
+      cause: error,
+    });
   if (isSqliteError(error, 'SQLITE_CANTOPEN', 'SQLITE_PERM'))
     return new FileAccessError('NO_ACCESS', `"${path}" could not be opened: ${error.message}.`, {
-      hint: error.hint,
+      hint: 'Let this user read and write the file, what lies beside it and its folder; a full disk can be the cause as well.',
+      cause: error,
+    });
+  if (isSqliteError(error, 'SQLITE_IOERR') && !isSqliteError(error.cause, 'SQLITE_IOERR'))
+    return new DatabaseError(`"${path}" could not be read or written: ${error.message}.`, error.sqliteCode, {
+      hint: 'Check the disk: it may be full, or failing. What was not finished was rolled back.',
       cause: error,
     });
   return error;

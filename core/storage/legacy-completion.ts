@@ -1,8 +1,11 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import type { FileEvidence, SchemaElement } from './legacy-evidence.js';
-import type { Replay, ReplayStep } from './migration-replay.js';
+import { isSqliteError, messageOf, UpgradeBridgeError } from '../errors.js';
+import type { FileEvidence } from './legacy-evidence.js';
+import { footprint, type SchemaElement } from './migration-footprint.js';
+import type { ReplayStep } from './migration-replay.js';
 import { columnsOf } from './schema-comparison.js';
-import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
+import { readSchema, type ObjectSnapshot, type TableSnapshot } from './schema-snapshot.js';
+import { foldName } from './sql-tokens.js';
 import { quoteName, type ColumnDefinition } from './table-definition.js';
 import { rebuildTable, type CheckViolations } from './table-rebuild.js';
 
@@ -23,11 +26,111 @@ function canBeAdded(column: ColumnDefinition): boolean {
   );
 }
 
-/** The statement that makes an element, in the newest form that the adopted files give it. */
-function objectSql(element: SchemaElement, step: ReplayStep, target: SchemaSnapshot): string {
-  const object = target.objects.get(element.name) ?? step.after.objects.get(element.name);
-  if (object === undefined) throw new Error(`The replay has no ${element.label}.`);
-  return object.sql;
+function isObject(type: SchemaElement['type']): boolean {
+  return type === 'index' || type === 'trigger' || type === 'view';
+}
+
+/** Completes one file, with the forms that the files which are adopted give to its objects. */
+class FileCompletion {
+  private readonly checkViolations: CheckViolations[] = [];
+  /** The step of the file itself, and those of the later files that are adopted. */
+  private readonly steps: readonly ReplayStep[];
+
+  constructor(
+    private readonly db: DatabaseBridge,
+    private readonly file: FileEvidence,
+    adopted: readonly ReplayStep[],
+  ) {
+    this.steps = adopted.filter(({ migration }) => migration.version >= file.migration.version);
+  }
+
+  async complete(): Promise<Completion> {
+    const { missing, different } = this.file;
+    for (const element of missing)
+      if (element.type === 'table') await this.db.executeScript(this.ownTable(element.table).sql);
+    await this.completeTables();
+    await this.completeObjects();
+    const completed = [...missing, ...different].map(({ label }) => label);
+    return { completed, checkViolations: this.checkViolations };
+  }
+
+  private async completeTables(): Promise<void> {
+    const { missing, different } = this.file;
+    const rebuilds = new Map<string, string[]>();
+    for (const { type, table } of different) if (!isObject(type)) rebuilds.set(table, []);
+    for (const { type, table } of missing) if (type === 'constraints') rebuilds.set(table, []);
+    for (const { type, table, name } of missing) {
+      if (type !== 'column') continue;
+      const column = columnsOf(this.ownTable(table)).get(name);
+      if (column === undefined) continue;
+      if (canBeAdded(column)) await this.addColumn(table, column);
+      else rebuilds.set(table, [...(rebuilds.get(table) ?? []), name]);
+    }
+    for (const [name, addColumns] of rebuilds) {
+      const live = await readSchema(this.db);
+      const table = live.tables.get(name);
+      if (table === undefined) continue;
+      const form = this.newest((element) => element.table === name && isRule(element)).after.tables.get(name);
+      const request = { table, form: form ?? this.ownTable(name), addColumns };
+      this.checkViolations.push(...(await rebuildTable(this.db, live, request)));
+    }
+  }
+
+  private async addColumn(table: string, column: ColumnDefinition): Promise<void> {
+    const name = quoteName(this.ownTable(table).name);
+    await this.db.executeScript(`ALTER TABLE ${name} ADD COLUMN ${column.sql}`);
+  }
+
+  private async completeObjects(): Promise<void> {
+    const { missing, different } = this.file;
+    const { objects } = await readSchema(this.db);
+    // With a view go the triggers on it.
+    const onViews: ObjectSnapshot[] = [];
+    for (const { type, name } of different) {
+      const object = objects.get(name);
+      if (object === undefined) continue;
+      await this.db.executeScript(`DROP ${type} ${quoteName(object.name)}`);
+      if (type === 'view') onViews.push(...[...objects.values()].filter((other) => isOn(object, other)));
+    }
+    for (const type of ['index', 'view', 'trigger'] as const)
+      for (const element of [...missing, ...different])
+        if (element.type === type) await this.db.executeScript(this.objectSql(element));
+    const now = await readSchema(this.db);
+    for (const trigger of onViews)
+      if (![...now.objects.values()].some(({ type, name }) => type === 'trigger' && name === trigger.name))
+        await this.db.executeScript(trigger.sql);
+  }
+
+  /** A table as the file itself makes it. */
+  private ownTable(name: string): TableSnapshot {
+    const table = this.steps[0]?.after.tables.get(name);
+    if (table === undefined) throw new Error(`The replay has no table ${name}.`);
+    return table;
+  }
+
+  /** The last of the steps that makes such an element; the file's own where none does. */
+  private newest(makes: (element: SchemaElement) => boolean): ReplayStep {
+    const step = this.steps.findLast((each) => footprint(each).some(makes)) ?? this.steps[0];
+    if (step === undefined) throw new Error(`The replay has no migration ${this.file.migration.version}.`);
+    return step;
+  }
+
+  /** The statement that makes an element, in the newest form that an adopted file gives it. */
+  private objectSql({ type, name, label }: SchemaElement): string {
+    const step = this.newest((element) => element.type === type && element.name === name);
+    const object = step.after.objects.get(name) ?? this.steps[0]?.after.objects.get(name);
+    if (object === undefined) throw new Error(`The replay has no ${label}.`);
+    return object.sql;
+  }
+}
+
+/** Whether an element gives a table its form. */
+function isRule({ type }: SchemaElement): boolean {
+  return type === 'table' || type === 'constraints';
+}
+
+function isOn(view: ObjectSnapshot, other: ObjectSnapshot): boolean {
+  return other.type === 'trigger' && foldName(other.table) === foldName(view.name);
 }
 
 /**
@@ -36,50 +139,26 @@ function objectSql(element: SchemaElement, step: ReplayStep, target: SchemaSnaps
  *
  * Must run inside a transaction, with foreign keys off.
  *
- * @param target the schema after the newest file that the database holds, wholly or in part
+ * @param adopted the steps of the files that the database holds, wholly or in part, by version
+ * @throws UpgradeBridgeError (ADOPTION_FAILED) when SQLite refuses, because rows do not fit the rules or because what the
+ *   file builds upon is not there
  */
 export async function completeFile(
   db: DatabaseBridge,
-  { migration, missing, different }: FileEvidence,
-  replay: Replay,
-  target: SchemaSnapshot,
+  file: FileEvidence,
+  adopted: readonly ReplayStep[],
 ): Promise<Completion> {
-  const step = replay.steps.find((each) => each.migration.version === migration.version);
-  if (step === undefined) throw new Error(`The replay has no migration ${migration.version}.`);
-  const checkViolations: CheckViolations[] = [];
-
-  for (const element of missing) {
-    const table = step.after.tables.get(element.table);
-    if (element.type === 'table' && table !== undefined) await db.executeScript(table.sql);
+  try {
+    return await new FileCompletion(db, file, adopted).complete();
+  } catch (error) {
+    if (!isSqliteError(error, 'SQLITE_ERROR', 'SQLITE_CONSTRAINT', 'SQLITE_MISMATCH')) throw error;
+    throw new UpgradeBridgeError(
+      'ADOPTION_FAILED',
+      `The legacy database could not be completed with what is missing of ${file.migration.filename}: ${messageOf(error)}.`,
+      {
+        hint: 'Nothing was changed. Correct the rows or the object that the sentence names, and upgrade again.',
+        cause: error,
+      },
+    );
   }
-
-  const rebuilds = new Map<string, string[]>();
-  for (const element of different)
-    if (element.type === 'table' || element.type === 'constraints' || element.type === 'column')
-      rebuilds.set(element.table, []);
-  for (const element of missing) {
-    if (element.type !== 'column') continue;
-    const table = step.after.tables.get(element.table);
-    const column = table === undefined ? undefined : columnsOf(table).get(element.name);
-    if (table === undefined || column === undefined) continue;
-    if (canBeAdded(column))
-      await db.executeScript(`ALTER TABLE ${quoteName(table.name)} ADD COLUMN ${column.sql}`);
-    else rebuilds.set(element.table, [...(rebuilds.get(element.table) ?? []), element.name]);
-  }
-  for (const [name, addColumns] of rebuilds) {
-    const live = await readSchema(db);
-    const table = live.tables.get(name);
-    const form = target.tables.get(name) ?? step.after.tables.get(name);
-    if (table === undefined || form === undefined) continue;
-    checkViolations.push(...(await rebuildTable(db, live, { table, form, addColumns })));
-  }
-
-  for (const element of different)
-    if (element.type === 'index' || element.type === 'trigger' || element.type === 'view')
-      await db.executeScript(`DROP ${element.type} ${quoteName(element.name)}`);
-  for (const type of ['index', 'view', 'trigger'] as const)
-    for (const element of [...missing, ...different])
-      if (element.type === type) await db.executeScript(objectSql(element, step, target));
-
-  return { completed: [...missing, ...different].map(({ label }) => label), checkViolations };
 }

@@ -1,31 +1,21 @@
-import type { Migration } from './migration.js';
-import type { Replay, ReplayStep } from './migration-replay.js';
+import { strangers } from './legacy-strangers.js';
 import {
-  columnMeaning,
-  columnsOf,
-  constraintMeaning,
-  constraintsOver,
-  sameObject,
-} from './schema-comparison.js';
-import { isEmptySchema, type SchemaSnapshot, type TableSnapshot } from './schema-snapshot.js';
+  footprint,
+  hasElement,
+  remakes,
+  removalsAreThere,
+  sameElement,
+  type SchemaElement,
+} from './migration-footprint.js';
+import type { Replay, ReplayStep } from './migration-replay.js';
+import type { Migration } from './migration.js';
+import { isEmptySchema, type SchemaSnapshot } from './schema-snapshot.js';
 
 /**
  * What each number that old releases kept in `PRAGMA user_version` claims: the versions of the migrations whose work
  * such a database should hold. 0 claims nothing and needs no entry.
  */
 export type LegacyVersions = Readonly<Record<number, readonly number[]>>;
-
-/** One thing that a migration adds to the schema. */
-export interface SchemaElement {
-  /** `constraints`: the keys, checks and column rules of a table that was there before. */
-  readonly type: 'table' | 'constraints' | 'column' | 'index' | 'trigger' | 'view';
-  /** The key of the table it belongs to, in lower case; a view's own. */
-  readonly table: string;
-  /** Its own key, in lower case. */
-  readonly name: string;
-  /** What a person calls it. */
-  readonly label: string;
-}
 
 /** How much of one migration is in a legacy database. */
 export interface FileEvidence {
@@ -57,224 +47,80 @@ export type Evidence =
       readonly files: readonly FileEvidence[];
     };
 
-/** What a step adds to the schema it found. */
-function footprint({ before, after }: ReplayStep): SchemaElement[] {
-  const elements: SchemaElement[] = [];
-  for (const [table, snapshot] of after.tables) {
-    const earlier = before.tables.get(table);
-    if (earlier === undefined) {
-      elements.push({ type: 'table', table, name: table, label: `table ${snapshot.name}` });
-      continue;
-    }
-    const known = columnsOf(earlier);
-    for (const [name, column] of columnsOf(snapshot))
-      if (!known.has(name))
-        elements.push({ type: 'column', table, name, label: `column ${snapshot.name}.${column.name}` });
-    if (!sameForm(earlier, snapshot))
-      elements.push({
-        type: 'constraints',
-        table,
-        name: table,
-        label: `constraints of table ${snapshot.name}`,
-      });
-  }
-  for (const [name, object] of after.objects) {
-    const earlier = before.objects.get(name);
-    if (earlier === undefined || !sameObject(earlier, object))
-      elements.push({
-        type: object.type,
-        table: object.table.toLowerCase(),
-        name,
-        label: `${object.type} ${object.name}`,
-      });
-  }
-  return elements;
+/** `superseded`: gone, because a later file that took it away has been there. */
+type Weight = 'present' | 'different' | 'absent' | 'superseded';
+
+/** What the files are weighed against. */
+interface Scales {
+  readonly live: SchemaSnapshot;
+  readonly steps: readonly ReplayStep[];
+  /** The versions that the database claims. */
+  readonly claimed: ReadonlySet<number>;
 }
 
-/** What a step takes away from the schema it found. */
-function removals({ before, after }: ReplayStep): string[] {
-  return [
-    ...[...before.tables.keys()].filter((name) => !after.tables.has(name)),
-    ...[...before.objects.keys()].filter((name) => !after.objects.has(name)),
-  ];
+/** Weighs one element of step `index` against the live schema. */
+function weigh(scales: Scales, index: number, element: SchemaElement): Weight {
+  const { live, steps } = scales;
+  if (!hasElement(live, element)) {
+    const remover = steps.findIndex((step, place) => place > index && !hasElement(step.after, element));
+    return remover !== -1 && hasHappened(scales, remover) ? 'superseded' : 'absent';
+  }
+  const isLike = (step: ReplayStep): boolean =>
+    hasElement(step.after, element) && sameElement(live, step.after, element);
+  if (steps.slice(index).some(isLike)) return 'present';
+  return steps.slice(0, index).some(isLike) ? 'absent' : 'different';
 }
 
-/** Whether a table has the rules of another, as far as both have the same columns. */
-export function sameForm(found: TableSnapshot, form: TableSnapshot): boolean {
-  if (found.virtual || form.virtual) return found.sql === form.sql;
-  const foundColumns = columnsOf(found);
-  const formColumns = columnsOf(form);
-  for (const [name, column] of formColumns) {
-    const other = foundColumns.get(name);
-    if (other !== undefined && columnMeaning(other) !== columnMeaning(column)) return false;
-  }
-  const expected = constraintsOver(form, foundColumns).map(constraintMeaning);
-  const present = constraintsOver(found, formColumns).map(constraintMeaning);
+/** Whether a step that takes something away has been carried out: its claim says so, or all else that it makes is there. */
+function hasHappened(scales: Scales, index: number): boolean {
+  const step = scales.steps[index];
+  if (step === undefined) return false;
+  if (scales.claimed.has(step.migration.version)) return true;
+  const elements = footprint(step);
   return (
-    found.strict === form.strict &&
-    found.withoutRowid === form.withoutRowid &&
-    expected.every((meaning) => present.includes(meaning)) &&
-    present.every((meaning) => expected.includes(meaning))
+    elements.length > 0 &&
+    elements.every((element) => ['present', 'superseded'].includes(weigh(scales, index, element)))
   );
 }
 
-function hasElement(schema: SchemaSnapshot, element: SchemaElement): boolean {
-  switch (element.type) {
-    case 'table':
-    case 'constraints':
-      return schema.tables.has(element.table);
-    case 'column': {
-      const table = schema.tables.get(element.table);
-      return table !== undefined && columnsOf(table).has(element.name);
-    }
-    case 'index':
-    case 'trigger':
-    case 'view':
-      return schema.objects.has(element.name);
-  }
-}
-
-/** Whether an element that both schemas have is the same in both. */
-function sameElement(live: SchemaSnapshot, form: SchemaSnapshot, element: SchemaElement): boolean {
-  if (element.type === 'index' || element.type === 'trigger' || element.type === 'view') {
-    const found = live.objects.get(element.name);
-    const expected = form.objects.get(element.name);
-    return found !== undefined && expected !== undefined && sameObject(expected, found);
-  }
-  const found = live.tables.get(element.table);
-  const expected = form.tables.get(element.table);
-  if (found === undefined || expected === undefined) return false;
-  if (element.type !== 'column') return sameForm(found, expected);
-  const column = columnsOf(found).get(element.name);
-  const wanted = columnsOf(expected).get(element.name);
-  return column !== undefined && wanted !== undefined && columnMeaning(column) === columnMeaning(wanted);
-}
-
-type Weight = 'present' | 'different' | 'absent' | 'superseded';
-
-/** Weighs one element of step `index` against the live schema. */
-function weigh(
-  live: SchemaSnapshot,
-  replay: Replay,
-  index: number,
-  element: SchemaElement,
-  claimed: ReadonlySet<number>,
-): Weight {
-  if (!hasElement(live, element)) {
-    const remover = replay.steps.slice(index + 1).find((step) => !hasElement(step.after, element));
-    return remover !== undefined && claimed.has(remover.migration.version) ? 'superseded' : 'absent';
-  }
-  const later = replay.steps.slice(index);
-  if (later.some((step) => hasElement(step.after, element) && sameElement(live, step.after, element)))
-    return 'present';
-  const earlier = replay.steps.slice(0, index);
-  return earlier.some((step) => hasElement(step.after, element) && sameElement(live, step.after, element))
-    ? 'absent'
-    : 'different';
-}
-
+/** @param undone the elements that earlier files make once more, because they are still to be applied */
 function weighFile(
-  live: SchemaSnapshot,
-  replay: Replay,
+  scales: Scales,
   index: number,
   step: ReplayStep,
-  claimed: ReadonlySet<number>,
-  claimable: ReadonlySet<number>,
-): FileEvidence {
-  const version = step.migration.version;
+  undone: ReadonlySet<string>,
+): Pick<FileEvidence, 'state' | 'missing' | 'different'> {
   const elements = footprint(step);
-  const gone = removals(step);
-  const base = {
-    migration: step.migration,
-    claimed: claimed.has(version),
-    claimable: claimable.has(version),
-    missing: [],
-    different: [],
-  };
+  const nothing = { missing: [], different: [] };
   if (elements.length === 0) {
-    if (gone.length === 0) return { ...base, state: 'data-only' };
-    const stillThere = gone.some((name) => live.tables.has(name) || live.objects.has(name));
-    return { ...base, state: !stillThere && claimed.has(version) ? 'present' : 'absent' };
+    const stillThere = removalsAreThere(step, scales.live);
+    if (stillThere === undefined) return { ...nothing, state: 'data-only' };
+    const isGone = !stillThere && scales.claimed.has(step.migration.version);
+    return { ...nothing, state: isGone ? 'present' : 'absent' };
   }
-  const weights = elements.map((element) => ({
-    element,
-    weight: weigh(live, replay, index, element, claimed),
-  }));
-  const withWeight = (weight: Weight): SchemaElement[] =>
-    weights.filter((each) => each.weight === weight).map((each) => each.element);
+  const weights = elements.map((element) => ({ element, weight: weigh(scales, index, element) }));
+  const withWeight = (...wanted: readonly Weight[]): SchemaElement[] =>
+    weights.filter(({ weight }) => wanted.includes(weight)).map(({ element }) => element);
   const missing = withWeight('absent');
   const different = withWeight('different');
-  if (missing.length === 0 && different.length === 0) return { ...base, state: 'present' };
-  const untouched = withWeight('present').length === 0 && different.length === 0;
-  return untouched
-    ? { ...base, missing, state: 'absent' }
-    : { ...base, missing, different, state: 'partial' };
+  const there = withWeight('present', 'different');
+  const lasts = there.some((element) => !undone.has(`${element.type} ${element.name}`));
+  if (!lasts && missing.length + there.length > 0)
+    return { missing: [...missing, ...there], different: [], state: 'absent' };
+  const state = missing.length === 0 && different.length === 0 ? 'present' : 'partial';
+  return { missing, different, state };
 }
 
-/** Every form that the files give a table, oldest first, with the columns it was created with. */
-function tableForms(
-  replay: Replay,
-  table: string,
-): { created: TableSnapshot; forms: TableSnapshot[] } | undefined {
-  const forms = replay.steps.flatMap((step) => step.after.tables.get(table) ?? []);
-  const created = forms[0];
-  return created === undefined ? undefined : { created, forms: [...new Set(forms)] };
-}
-
-function primaryKey(table: TableSnapshot): string {
-  return table.constraints.find(({ kind }) => kind === 'primary key')?.columns.join() ?? 'none';
-}
-
-/** What keeps a table from being the one that a form describes; undefined where it is that one. */
-function strangeness(live: TableSnapshot, created: TableSnapshot, form: TableSnapshot): string | undefined {
-  if (live.virtual !== form.virtual)
-    return `table ${live.name} is ${live.virtual ? 'a' : 'not a'} virtual table`;
-  const columns = columnsOf(live);
-  const wanted = columnsOf(form);
-  for (const name of columnsOf(created).keys())
-    if (wanted.has(name) && !columns.has(name)) return `table ${live.name} has no column ${name}`;
-  for (const [name, column] of columns) {
-    const expected = wanted.get(name);
-    if (expected !== undefined && expected.type !== column.type)
-      return `column ${live.name}.${column.name} has the type ${column.type || '(none)'}, not ${expected.type || '(none)'}`;
-  }
-  if (primaryKey(live) !== primaryKey(form))
-    return `table ${live.name} has the primary key (${primaryKey(live)}), not (${primaryKey(form)})`;
-  if (live.withoutRowid !== form.withoutRowid || live.strict !== form.strict)
-    return `table ${live.name} has other table options`;
-  return undefined;
-}
-
-/** Everything in the live schema that bears one of our names and is not ours. */
-function strangers(live: SchemaSnapshot, replay: Replay): string[] {
-  const reasons: string[] = [];
-  const names = new Set(replay.steps.flatMap((step) => [...step.after.tables.keys()]));
-  for (const name of names) {
-    const other = live.objects.get(name);
-    if (other !== undefined)
-      reasons.push(`${other.type} ${other.name} bears the name of a table of this program`);
-    const table = live.tables.get(name);
-    const known = tableForms(replay, name);
-    if (table === undefined || known === undefined) continue;
-    const found = known.forms.map((form) => strangeness(table, known.created, form));
-    const reason = found.at(-1);
-    if (reason !== undefined && !found.includes(undefined)) reasons.push(reason);
-  }
-  for (const step of replay.steps)
-    for (const [name, object] of step.after.objects) {
-      const table = live.tables.get(name);
-      if (table !== undefined)
-        reasons.push(`table ${table.name} bears the name of the ${object.type} ${object.name}`);
-      const other = live.objects.get(name);
-      if (
-        other !== undefined &&
-        (other.type !== object.type || other.table.toLowerCase() !== object.table.toLowerCase())
-      )
-        reasons.push(
-          `${other.type} ${other.name} on ${other.table} bears the name of the ${object.type} on ${object.table}`,
-        );
-    }
-  return [...new Set(reasons)];
+/** Weighs every file, in the order in which those that are absent would be applied. */
+function weighFiles(scales: Scales, claimable: ReadonlySet<number>): FileEvidence[] {
+  const undone = new Set<string>();
+  return scales.steps.map((step, index) => {
+    const evidence = weighFile(scales, index, step, undone);
+    if (evidence.state === 'absent') for (const key of remakes(step)) undone.add(key);
+    const { migration } = step;
+    const claimed = scales.claimed.has(migration.version);
+    return { migration, claimed, claimable: claimable.has(migration.version), ...evidence };
+  });
 }
 
 function list(names: readonly string[]): string {
@@ -314,7 +160,7 @@ export function weighEvidence(
 
   const claims = new Set(legacyVersions[claimed] ?? []);
   const claimable = new Set(Object.values(legacyVersions).flat());
-  const files = replay.steps.map((step, index) => weighFile(live, replay, index, step, claims, claimable));
+  const files = weighFiles({ live, steps: replay.steps, claimed: claims }, claimable);
   const whole = new Set(
     files.filter(({ state }) => state === 'present').map(({ migration }) => migration.version),
   );

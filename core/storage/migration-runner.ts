@@ -5,7 +5,8 @@ import type { DatabaseFile } from './database-file.js';
 import { nameReadError, readUserVersion } from './database-state.js';
 import { acquireMigrationLock } from './migration-lock.js';
 import { ensureWal } from './sqlite-schema.js';
-import type { RunRequest, RunResult } from './upgrade-request.js';
+import { UpgradeConnection } from './upgrade-connection.js';
+import type { ChangeRequest, RunRequest, RunResult } from './upgrade-request.js';
 import { UpgradeSteps } from './upgrade-steps.js';
 
 type Closeable = Pick<DatabaseBridge, 'close'>;
@@ -73,11 +74,23 @@ async function prepareConnection(db: DatabaseBridge): Promise<void> {
  * @throws MigrationFailedError when a file failed; it was rolled back and recorded as failed
  * @throws InterruptedError when `signal` was aborted
  */
-export async function runMigrations(request: RunRequest): Promise<RunResult> {
+export function runMigrations(request: RunRequest): Promise<RunResult> {
+  return underLock(request, (connection) => new UpgradeSteps(request, connection).carryOut());
+}
+
+/**
+ * Carries out work on a connection of its own that nobody else uses, under the lock.
+ *
+ * @throws LockedError when other processes do not let go in time, and whatever `work` throws
+ */
+export async function underLock<Result>(
+  request: ChangeRequest,
+  work: (connection: UpgradeConnection) => Promise<Result>,
+): Promise<Result> {
   const { target, driver, settings, logger, progress, signal } = request;
   if (!('canonicalPath' in target)) {
     await prepareConnection(target);
-    return new UpgradeSteps(request, target, undefined).carryOut();
+    return work(new UpgradeConnection(request, target, undefined));
   }
   const lock = await acquireMigrationLock(target, {
     waitMs: settings.lockWaitMs,
@@ -91,8 +104,10 @@ export async function runMigrations(request: RunRequest): Promise<RunResult> {
     const db = await openForUpgrade(driver, target);
     let keeper: Closeable | undefined;
     try {
-      const result = await new UpgradeSteps(request, db, lock).carryOut();
-      if (result.backup !== undefined) await tidyBackups(settings.backup, { driver, file: target, logger });
+      const connection = new UpgradeConnection(request, db, lock);
+      const result = await work(connection);
+      if (connection.backup !== undefined)
+        await tidyBackups(settings.backup, { driver, file: target, logger });
       return result;
     } catch (error) {
       keeper = await keepLog(driver, target, logger);

@@ -26,9 +26,11 @@ export interface ObjectSnapshot {
   readonly meaning: string;
 }
 
-/** A schema as plain data, keyed by name in lower case. SQLite's own objects and the history are left out. */
+/** A schema as plain data. SQLite's own objects and the history are left out. */
 export interface SchemaSnapshot {
+  /** By name in lower case. */
   readonly tables: ReadonlyMap<string, TableSnapshot>;
+  /** By name in lower case, that of a trigger in parentheses: it may bear the name of a table, an index or a view. */
   readonly objects: ReadonlyMap<string, ObjectSnapshot>;
 }
 
@@ -64,7 +66,10 @@ function resolveImpliedKeys(
   const key = tables.get(constraint.parent)?.constraints.find(({ kind }) => kind === 'primary key');
   if (key === undefined) return constraint;
   const named = `references ${constraint.parent}(${key.columns.join()})`;
-  return { ...constraint, meaning: constraint.meaning.replace(`references ${constraint.parent}()`, () => named) };
+  return {
+    ...constraint,
+    meaning: constraint.meaning.replace(`references ${constraint.parent}()`, () => named),
+  };
 }
 
 /**
@@ -97,7 +102,8 @@ export async function readSchema(
       if (!virtual) parsed.set(sql, definition);
       tables.set(foldName(name), { ...definition, name, sql, virtual });
     } else if (type === 'index' || type === 'trigger' || type === 'view') {
-      objects.set(foldName(name), { type, name, table, sql, meaning: meaningOf(sql) });
+      const key = type === 'trigger' ? `(${foldName(name)})` : foldName(name);
+      objects.set(key, { type, name, table, sql, meaning: meaningOf(sql) });
     }
   }
   for (const [key, table] of tables)

@@ -1,7 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { foldName } from './sql-tokens.js';
-import { columnsOf } from './schema-comparison.js';
+import { DatabaseError, isSqliteError } from '../errors.js';
+import { columnsOf, constraintsOver } from './schema-comparison.js';
 import type { SchemaSnapshot, TableSnapshot } from './schema-snapshot.js';
+import { foldName } from './sql-tokens.js';
 import { quoteName, type ColumnDefinition } from './table-definition.js';
 
 /** A table that is to be given the rules of another form of itself. */
@@ -41,10 +42,10 @@ function newDefinition({ table, form, addColumns }: RebuildRequest, name: string
   return `CREATE TABLE ${quoteName(name)} (\n${lines.join(',\n')}\n) ${options}`.trim();
 }
 
-/** The name under which SQL reaches a table's rowid; undefined where it has none of its own to keep. */
-function rowidName(table: TableSnapshot): string | undefined {
+/** The name under which SQL reaches the rowid before and after; undefined where there is none to keep. */
+function rowidName({ table, addColumns }: RebuildRequest): string | undefined {
   if (table.withoutRowid) return undefined;
-  const names = columnsOf(table);
+  const names = new Set([...columnsOf(table).keys(), ...addColumns]);
   return ['rowid', '_rowid_', 'oid'].find((name) => !names.has(name));
 }
 
@@ -102,10 +103,10 @@ export async function rebuildTable(
   schema: SchemaSnapshot,
   request: RebuildRequest,
 ): Promise<CheckViolations[]> {
-  const { table, form } = request;
+  const { table } = request;
   const temporary = freeName(schema, `new_${table.name}`);
   const sequence = await sequenceOf(db, table.name);
-  const rowid = rowidName(table);
+  const rowid = rowidName(request);
   const columns = copyList(table.columns);
   const from = rowid === undefined ? columns : [rowid, ...columns];
   const order = rowid === undefined ? '' : ` ORDER BY ${rowid}`;
@@ -118,8 +119,10 @@ export async function rebuildTable(
   await db.executeScript('PRAGMA ignore_check_constraints = ON; PRAGMA legacy_alter_table = ON');
   try {
     await db.executeScript(newDefinition(request, temporary));
-    await db.execute(
+    await copyRows(
+      db,
       `INSERT INTO ${quoteName(temporary)} (${from.join(', ')}) SELECT ${from.join(', ')} FROM ${quoteName(table.name)}${order}`,
+      { temporary, name: table.name },
     );
     await db.executeScript(`DROP TABLE ${quoteName(table.name)}`);
     await db.executeScript(`ALTER TABLE ${quoteName(temporary)} RENAME TO ${quoteName(table.name)}`);
@@ -128,17 +131,35 @@ export async function rebuildTable(
   }
   await restoreSequence(db, table.name, sequence);
   for (const object of dependents) await db.executeScript(object.sql);
-  return countCheckViolations(db, table, form);
+  return countCheckViolations(db, request);
 }
 
+/** Carries out the copy; where a row does not fit, the error names the table as its owner knows it. */
+async function copyRows(
+  db: DatabaseBridge,
+  statement: string,
+  { temporary, name }: { temporary: string; name: string },
+): Promise<void> {
+  try {
+    await db.execute(statement);
+  } catch (error) {
+    if (!isSqliteError(error, 'SQLITE_CONSTRAINT', 'SQLITE_MISMATCH')) throw error;
+    throw new DatabaseError(error.message.replaceAll(`${temporary}.`, `${name}.`), error.sqliteCode, {
+      hint: `Correct the rows of ${name} that do not fit its rules.`,
+      cause: error,
+    });
+  }
+}
+
+/** Counts the rows that break a check which the table did not have before, or not in this form. */
 async function countCheckViolations(
   db: DatabaseBridge,
-  before: TableSnapshot,
-  form: TableSnapshot,
+  { table: before, form, addColumns }: RebuildRequest,
 ): Promise<CheckViolations[]> {
+  const columns = new Map([...columnsOf(before).keys(), ...addColumns].map((name) => [name, true]));
   const known = new Set(before.constraints.map(({ meaning }) => meaning));
   const violations: CheckViolations[] = [];
-  for (const { kind, expression, meaning } of form.constraints) {
+  for (const { kind, expression, meaning } of constraintsOver(form, columns)) {
     if (kind !== 'check' || expression === undefined || known.has(meaning)) continue;
     const [row] = await db.query(
       `SELECT count(*) AS rows FROM ${quoteName(before.name)} WHERE NOT ${expression}`,

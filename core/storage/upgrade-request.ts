@@ -46,17 +46,22 @@ export interface RunnerSettings {
   readonly lossAllowed: boolean;
 }
 
-export interface RunRequest {
+/** A database that is to be changed, and how. */
+export interface ChangeRequest {
   readonly driver: DatabaseDriver;
   /** The database's file, or the one connection to a database in memory. */
   readonly target: DatabaseFile | DatabaseBridge;
-  readonly bridge: Bridge;
   readonly settings: RunnerSettings;
   readonly logger: Logger;
   readonly progress: Progress;
   readonly signal: AbortSignal | undefined;
   /** What the backup's name says the database becomes, such as `v11`. */
   readonly to: string;
+}
+
+/** A database that is to be upgraded, with the part that the runner does not know. */
+export interface RunRequest extends ChangeRequest {
+  readonly bridge: Bridge;
 }
 
 /** What was done, in the order in which it was done. */

@@ -1,11 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withTransaction } from '../database/transaction.js';
-import { InvalidOptionError, isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
-import { backUpBeforeUpgrade } from './backup-policy.js';
-import { databaseBytes } from './free-space.js';
-import { refuseDamage } from './database-integrity.js';
+import { InvalidOptionError, messageOf, MigrationFailedError } from '../errors.js';
 import { takeInventory, type Inventory } from './database-inventory.js';
-import { nameReadError, readUserVersion, type DatabaseState } from './database-state.js';
+import { readUserVersion, type DatabaseState } from './database-state.js';
 import {
   guardAgainstLeftovers,
   guardAgainstLoss,
@@ -14,15 +11,13 @@ import {
   type GuardedStep,
 } from './migration-guards.js';
 import { attemptAt, ensureHistory, recordAttempt, type Attempt } from './migration-history.js';
-import type { MigrationLock } from './migration-lock.js';
 import { isUpToDate, type RollBack } from './migration-plan.js';
 import { runAlone, runDown, runUp } from './migration-replay.js';
 import type { Migration } from './migration.js';
+import type { UpgradeConnection } from './upgrade-connection.js';
 import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';
-import { interrupted, keptBusy, lockLost } from './upgrade-stops.js';
 
 const LARGEST_USER_VERSION = 0x7fffffff;
-const INTERRUPT_EVERY_MS = 20;
 
 /** What one step turned out to be, once its transaction is committed. */
 type Step =
@@ -39,15 +34,16 @@ export class UpgradeSteps {
   private version: number | undefined;
   private before: Inventory | undefined;
   private latest: { inventory: Inventory; dataVersion: number } | undefined;
-  private backup: string | undefined;
   private readonly losses: string[] = [];
 
-  /** @param lock what keeps other upgraders away; undefined for a database that no other process can reach */
+  private readonly db: DatabaseBridge;
+
   constructor(
     private readonly request: RunRequest,
-    private readonly db: DatabaseBridge,
-    private readonly lock: MigrationLock | undefined,
-  ) {}
+    private readonly connection: UpgradeConnection,
+  ) {
+    this.db = connection.db;
+  }
 
   /** Carries out every step that there is. */
   async carryOut(): Promise<RunResult> {
@@ -59,22 +55,22 @@ export class UpgradeSteps {
       attempts: this.attempts,
       before: this.before,
       after: this.latest?.inventory,
-      backup: this.backup,
+      backup: this.connection.backup,
       losses: this.losses,
     };
   }
 
   /** Carries out the next step in a transaction of its own. False when there was none. */
   private async nextStep(): Promise<boolean> {
-    this.refuseToGoOn();
-    const step = await this.inTransaction(() => this.interruptible(() => this.look()));
+    this.connection.refuseToGoOn();
+    const step = await this.inTransaction(() => this.connection.interruptible(() => this.look()));
     this.tell(step.kind === 'needs no transaction' ? await this.applyOutside(step.migration) : step);
     return step.kind !== 'finished';
   }
 
   /** Carries out all steps in one transaction. */
   private async allSteps(): Promise<void> {
-    this.refuseToGoOn();
+    this.connection.refuseToGoOn();
     const all = async (): Promise<Step[]> => {
       const done: Step[] = [];
       for (let step = await this.look(); step.kind !== 'finished'; step = await this.look()) {
@@ -84,11 +80,11 @@ export class UpgradeSteps {
             { hint: 'Nothing was changed. Upgrade with a transaction for each file.' },
           );
         done.push(step);
-        this.refuseToGoOn();
+        this.connection.refuseToGoOn();
       }
       return done;
     };
-    const steps = await this.inTransaction(() => this.interruptible(all));
+    const steps = await this.inTransaction(() => this.connection.interruptible(all));
     for (const step of steps) this.tell(step);
   }
 
@@ -124,29 +120,7 @@ export class UpgradeSteps {
 
   /** Everything that has to be sure before the first write. */
   private async prepare(work: UpgradeWork): Promise<void> {
-    const { settings, target, driver, logger, progress, signal } = this.request;
-    if (work.state.kind !== 'absent' && work.state.kind !== 'empty') {
-      const started = performance.now();
-      const bytes = await databaseBytes(this.db);
-      const depth = bytes <= settings.integrityCheckUpToBytes ? 'full' : 'quick';
-      const { brokenRules, staleIndexes } = await refuseDamage(this.db, depth);
-      for (const line of [...brokenRules, ...staleIndexes])
-        logger.warn({ finding: line }, 'found before the upgrade');
-      progress({ kind: 'checked', depth, ms: performance.now() - started });
-      if ('canonicalPath' in target) {
-        this.backup = await backUpBeforeUpgrade(settings.backup, {
-          driver,
-          file: target,
-          holder: this.db,
-          from: work.from,
-          to: this.request.to,
-          fullCheckBytes: settings.integrityCheckUpToBytes,
-          logger,
-          progress,
-          signal,
-        });
-      }
-    }
+    if (work.state.kind !== 'absent' && work.state.kind !== 'empty') await this.connection.secure(work.from);
     this.state = work.state;
     this.before = await this.inventory();
   }
@@ -216,7 +190,7 @@ export class UpgradeSteps {
   private applyOutside(migration: Migration): Promise<Step> {
     return this.attempting('applied', migration, async (started) => {
       const before = await this.inventory();
-      await this.interruptible(() => runAlone(this.db, migration));
+      await this.connection.interruptible(() => runAlone(this.db, migration));
       const after = await this.guard(stepOf(migration), before);
       await this.inTransaction(async () => {
         const work = await this.request.bridge.look(this.db);
@@ -304,16 +278,9 @@ export class UpgradeSteps {
   }
 
   private async inTransaction<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { lockWaitMs } = this.request.settings;
     const taken = this.attempts.length;
     try {
-      return await withTransaction(this.db, work, {
-        beginPatienceMs: lockWaitMs,
-        commitPatienceMs: lockWaitMs,
-        beforeRetry: () => {
-          this.refuseToGoOn();
-        },
-      });
+      return await this.connection.transaction(work);
     } catch (error) {
       this.attempts.length = taken;
       this.latest = undefined;
@@ -323,11 +290,9 @@ export class UpgradeSteps {
 
   /** Gives a failure its name, and writes it down where it is a migration's. */
   private async named(error: unknown): Promise<unknown> {
-    const { signal, settings } = this.request;
-    if (signal?.aborted === true) return interrupted(signal);
-    if (error instanceof FailedAttempt) return this.recordFailure(error);
-    if (isSqliteError(error, 'SQLITE_BUSY')) return keptBusy(this.db.location, settings.lockWaitMs, error);
-    return nameReadError(error, this.db.location);
+    const isStopped = this.request.signal?.aborted === true;
+    const failure = error instanceof FailedAttempt && !isStopped ? await this.recordFailure(error) : error;
+    return this.connection.nameFailure(failure);
   }
 
   /** Writes the failed attempt down in a transaction of its own; where that cannot be done either, the log has it. */
@@ -349,33 +314,6 @@ export class UpgradeSteps {
       logger.warn({ err: messageOf(unrecorded) }, 'the failed attempt could not be recorded');
     }
     return cause;
-  }
-
-  /**
-   * Lets a stop reach the statement that is running. SQLite forgets an interrupt that comes between two statements, so it
-   * is repeated; COMMIT and ROLLBACK stay outside, because they must not be cut off.
-   */
-  private async interruptible<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { signal } = this.request;
-    let repeat: NodeJS.Timeout | undefined;
-    const interrupt = (): void => {
-      this.db.interrupt();
-      repeat ??= setInterval(interrupt, INTERRUPT_EVERY_MS);
-    };
-    signal?.addEventListener('abort', interrupt, { once: true });
-    try {
-      const result = await work();
-      this.refuseToGoOn();
-      return result;
-    } finally {
-      signal?.removeEventListener('abort', interrupt);
-      clearInterval(repeat);
-    }
-  }
-
-  private refuseToGoOn(): void {
-    if (this.request.signal?.aborted === true) throw interrupted(this.request.signal);
-    if (this.lock?.lost ?? false) throw lockLost();
   }
 }
 

@@ -1,0 +1,102 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { withTransaction } from '../database/transaction.js';
+import { isSqliteError } from '../errors.js';
+import { backUpBeforeUpgrade } from './backup-policy.js';
+import { refuseDamage } from './database-integrity.js';
+import { nameReadError } from './database-state.js';
+import { databaseBytes } from './free-space.js';
+import type { MigrationLock } from './migration-lock.js';
+import type { ChangeRequest } from './upgrade-request.js';
+import { interrupted, keptBusy, lockLost } from './upgrade-stops.js';
+
+const INTERRUPT_EVERY_MS = 20;
+
+/** The connection on which a database is changed: its transactions wait for others, and can be stopped. */
+export class UpgradeConnection {
+  /** The path of the copy that was made before the first write. */
+  backup: string | undefined;
+
+  /** @param lock what keeps other upgraders away; undefined for a database that no other process can reach */
+  constructor(
+    private readonly request: ChangeRequest,
+    readonly db: DatabaseBridge,
+    private readonly lock: MigrationLock | undefined,
+  ) {}
+
+  /**
+   * Makes sure of everything that has to be sure before the first write: that the database is whole, that there is room,
+   * and that there is a copy. To be called in the transaction that will write.
+   *
+   * @param from what the database is, as the name of the copy says it
+   */
+  async secure(from: string): Promise<void> {
+    const { settings, target, driver, logger, progress, signal, to } = this.request;
+    const started = performance.now();
+    const bytes = await databaseBytes(this.db);
+    const depth = bytes <= settings.integrityCheckUpToBytes ? 'full' : 'quick';
+    const { brokenRules, staleIndexes } = await refuseDamage(this.db, depth);
+    for (const line of [...brokenRules, ...staleIndexes])
+      logger.warn({ finding: line }, 'found before the upgrade');
+    progress({ kind: 'checked', depth, ms: performance.now() - started });
+    if (!('canonicalPath' in target)) return;
+    this.backup = await backUpBeforeUpgrade(settings.backup, {
+      driver,
+      file: target,
+      holder: this.db,
+      from,
+      to,
+      fullCheckBytes: settings.integrityCheckUpToBytes,
+      logger,
+      progress,
+      signal,
+    });
+  }
+
+  /** Carries out work in a transaction of its own. What it throws is what went wrong, not yet what it is called. */
+  transaction<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { lockWaitMs } = this.request.settings;
+    return withTransaction(this.db, work, {
+      beginPatienceMs: lockWaitMs,
+      commitPatienceMs: lockWaitMs,
+      beforeRetry: () => {
+        this.refuseToGoOn();
+      },
+    });
+  }
+
+  /**
+   * Lets a stop reach the statement that is running. SQLite forgets an interrupt that comes between two statements, so it
+   * is repeated; COMMIT and ROLLBACK stay outside, because they must not be cut off.
+   */
+  async interruptible<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { signal } = this.request;
+    let repeat: NodeJS.Timeout | undefined;
+    const interrupt = (): void => {
+      this.db.interrupt();
+      repeat ??= setInterval(interrupt, INTERRUPT_EVERY_MS);
+    };
+    signal?.addEventListener('abort', interrupt, { once: true });
+    try {
+      const result = await work();
+      this.refuseToGoOn();
+      return result;
+    } finally {
+      signal?.removeEventListener('abort', interrupt);
+      clearInterval(repeat);
+    }
+  }
+
+  /** @throws InterruptedError, LockedError when the work is to end here */
+  refuseToGoOn(): void {
+    if (this.request.signal?.aborted === true) throw interrupted(this.request.signal);
+    if (this.lock?.lost ?? false) throw lockLost();
+  }
+
+  /** Gives a failure its name. */
+  nameFailure(error: unknown): unknown {
+    const { signal, settings } = this.request;
+    if (signal?.aborted === true) return interrupted(signal);
+    if (isSqliteError(error, 'SQLITE_BUSY')) return keptBusy(this.db.location, settings.lockWaitMs, error);
+    return nameReadError(error, this.db.location);
+  }
+}
