@@ -80,6 +80,10 @@ export interface LegacySpec {
   readonly journal?: 'rollback' | 'wal' | 'wal left behind';
   /** 4096 by default. */
   readonly pageSize?: number;
+  /** UTF-8 by default. */
+  readonly encoding?: 'UTF-8' | 'UTF-16le' | 'UTF-16be';
+  /** Whether the file gives back pages that are not needed any more; none by default. */
+  readonly autoVacuum?: 'none' | 'full' | 'incremental';
 }
 
 /** Whose a file is, and what a bridge must find in it. */
@@ -291,7 +295,10 @@ export async function buildLegacyDatabase(path: string, spec: LegacySpec): Promi
   await removeDatabase(place);
   const connection = await openLegacy(place);
   try {
-    await connection.run(`PRAGMA page_size = ${spec.pageSize ?? 4096}; PRAGMA synchronous = OFF;`);
+    await connection.run(
+      `PRAGMA page_size = ${spec.pageSize ?? 4096}; PRAGMA encoding = '${spec.encoding ?? 'UTF-8'}';
+       PRAGMA auto_vacuum = ${spec.autoVacuum ?? 'none'}; PRAGMA synchronous = OFF;`,
+    );
     if (journal !== 'rollback')
       await connection.run('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;');
 

@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { readFile, writeFile } from 'node:fs/promises';
+
+import { CommandFolder, documentOf, type CommandEnd } from '../support/command.js';
+import { withLegacy } from '../support/legacy-driver.js';
+
+let folder: CommandFolder;
+
+beforeEach(async () => {
+  folder = await CommandFolder.make();
+});
+
+afterEach(() => folder.remove());
+
+async function upgraded(fixture: string): Promise<string> {
+  const database = await folder.legacy(fixture);
+  expect((await folder.run('up', '--database', database)).status).toBe(0);
+  return database;
+}
+
+/** Verifies an upgraded database that its owner has changed by this script. */
+async function verifyAfter(script: string, ...parameters: readonly string[]): Promise<CommandEnd> {
+  const database = await upgraded('version-7-upgraded');
+  await withLegacy(folder.at(database), (program) => program.run(script));
+  return folder.run('verify', '--database', database, ...parameters);
+}
+
+describe('verify', () => {
+  test('passes an upgraded database', async () => {
+    expect(await folder.run('verify', '--database', await upgraded('version-3-born'))).toEqual({
+      status: 0,
+      stdout: 'Database: version-3-born.db (managed)\n\n"version-3-born.db" is as its files say.\n',
+      stderr: '',
+    });
+  });
+
+  test('says each difference in a line', async () => {
+    const end = await verifyAfter(
+      `DROP INDEX idx_events_type;
+       DROP INDEX idx_agents_status;
+       CREATE INDEX idx_agents_status ON agents (status, name);
+       ALTER TABLE worlds RENAME COLUMN mcp_config TO mcp`,
+    );
+    expect(end.status).toBe(2);
+    expect(end.stdout).toContain(`
+Missing or different (3):
+  column worlds.mcp_config is missing
+`);
+    expect(end.stdout).toContain('\n  index idx_events_type is missing\n');
+    expect(end.stdout).toMatch(
+      /\n {2}index idx_agents_status differs: expected CREATE INDEX .*, found CREATE INDEX .*\n/,
+    );
+    expect(end.stdout).toContain("\n  column worlds.mcp is an addition of this database's own\n");
+    expect(end.stdout).toMatch(/\n"version-7-upgraded\.db" is not as its files say\.\n$/);
+  });
+
+  test('writes no more than a line for a name that holds line ends and escapes', async () => {
+    const end = await verifyAfter('CREATE TABLE "two\nlines \x1b[31m" (x)');
+    expect(end.stdout).toContain("\n  table two lines \\u{1b}[31m is an addition of this database's own\n");
+  });
+
+  test("lists the user's own things and passes, unless --strict", async () => {
+    const database = await upgraded('user-extras');
+    const loose = await folder.run('verify', '--database', database);
+    expect(loose.status).toBe(0);
+    expect(loose.stdout).toContain("\n  table my_notes is an addition of this database's own\n");
+    const strict = await folder.run('verify', '--database', database, '--strict');
+    expect(strict.status).toBe(2);
+    expect(strict.stdout).toMatch(
+      /\n"user-extras\.db" has all that its files say, and additions, which --strict counts\.\n$/,
+    );
+  });
+
+  test('says which files are pending in a legacy database', async () => {
+    const end = await folder.run('verify', '--database', await folder.legacy('skipped-to-7'), '--json');
+    expect(end.status).toBe(2);
+    expect(documentOf(end)).toMatchObject({
+      kind: 'legacy',
+      ok: false,
+      pending: expect.arrayContaining(['0011_number_events.sql']),
+    });
+  });
+
+  test('counts broken foreign keys only beyond those that were there at the upgrade', async () => {
+    const database = await upgraded('orphans');
+    const before = await folder.run('verify', '--database', database);
+    expect(before.status).toBe(0);
+    expect(before.stdout).toContain('\nBroken foreign keys, counted at the upgrade (7):\n');
+    await withLegacy(folder.at(database), (program) =>
+      program.run("INSERT INTO world_chats (id, world_id, name) VALUES ('c', 'gone', 'C')"),
+    );
+    const after = await folder.run('verify', '--database', database);
+    expect(after.status).toBe(2);
+    expect(after.stdout).toMatch(
+      /\nBroken foreign keys, more than were counted at the upgrade \(1\):\n {2}1 row of world_chats \(world_id\) .*\n/,
+    );
+  });
+
+  test('says when user_version is not the newest version', async () => {
+    const end = await verifyAfter('PRAGMA user_version = 7');
+    expect(end.status).toBe(2);
+    expect(end.stdout).toContain('\nWrong user_version (1):\n  expected 11, found 7\n');
+  });
+
+  test('says what is damaged', async () => {
+    const migrations = await folder.files('sql', {
+      '0001_words.sql':
+        "CREATE TABLE words (word TEXT); CREATE INDEX words_word ON words (word); INSERT INTO words VALUES ('nee' || 'dle');",
+    });
+    await folder.run('up', '--database', 'words.db', '--migrations', migrations);
+    await withLegacy(folder.at('words.db'), (program) => program.run('PRAGMA journal_mode = DELETE'));
+    const bytes = await readFile(folder.at('words.db'));
+    bytes.write('noodle', bytes.lastIndexOf('needle'));
+    await writeFile(folder.at('words.db'), bytes);
+    const end = await folder.run('verify', '--database', 'words.db', '--migrations', migrations);
+    expect(end.status).toBe(2);
+    expect(end.stdout).toContain('\nDamaged (1):\n  row 1 missing from index words_word\n');
+  });
+
+  test('prints one JSON document', async () => {
+    const end = await verifyAfter('DROP INDEX idx_events_type; CREATE TABLE mine (x)', '--json');
+    expect(end).toMatchObject({ status: 2, stderr: '' });
+    expect(documentOf(end)).toEqual({
+      database: 'version-7-upgraded.db',
+      kind: 'managed',
+      ok: false,
+      pending: [],
+      drift: [
+        {
+          kind: 'missing',
+          object: 'index',
+          name: 'idx_events_type',
+          sentence: 'index idx_events_type is missing',
+        },
+      ],
+      extras: [{ kind: 'extra', object: 'table', name: 'mine', sentence: expect.any(String) }],
+      integrity: { damage: [], brokenRules: [], staleIndexes: [] },
+      newViolations: [],
+      violations: [],
+      userVersion: null,
+    });
+  });
+
+  test('exits with 1 for a database that is not there, and makes none', async () => {
+    const end = await folder.run('verify', '--database', 'none.db', '--json');
+    expect(end.status).toBe(1);
+    expect(documentOf(end)).toMatchObject({ error: { code: 'MISSING_DATABASE' } });
+    await expect(readFile(folder.at('none.db'))).rejects.toThrow('ENOENT');
+  });
+
+  test.each(['up', 'verify'])('exits with 3 for a newer database, as %s does', async (command) => {
+    const first = { '0001_a.sql': 'CREATE TABLE a (x);' };
+    const newer = await folder.files('newer', { ...first, '0002_b.sql': 'CREATE TABLE b (x);' });
+    await folder.run('up', '--database', 'new.db', '--migrations', newer);
+    const migrations = await folder.files('sql', first);
+    const end = await folder.run(command, '--database', 'new.db', '--migrations', migrations);
+    expect(end.status).toBe(3);
+    expect(end.stderr).toMatch(
+      /^Error: The database is at version 2 \(0002_b\.sql\), this program knows versions up to 1\.\nHint: .*\nCode: {2}NEWER_DATABASE\n$/,
+    );
+  });
+});
