@@ -93,4 +93,6 @@ const origins: Readonly<Record<Inspection['applied'][number]['origin'], string>>
   migration: 'applied',
   legacy: 'adopted',
   completed: 'completed',
+  baseline: 'adopted on request',
+  repaired: 'repaired',
 };

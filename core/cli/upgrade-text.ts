@@ -1,4 +1,5 @@
 import type { UpgradeReport } from '../index.js';
+import { describeCheckViolation } from '../storage/database-integrity.js';
 import { describeViolation } from '../storage/migration-guards.js';
 import { aligned, milliseconds, plural, section } from './text.js';
 
@@ -30,6 +31,7 @@ export function describeUpgrade(report: UpgradeReport): string[] {
       changed.map(({ table, before, after }) => [table, `${before} before, ${after} now`]),
     ),
     ...section('Broken foreign keys, counted and kept', report.violations.map(describeViolation)),
+    ...section('Broken checks, counted and kept', report.checkViolations.map(describeCheckViolation)),
     ...(footer.length === 0 ? [] : ['', ...aligned(footer)]),
   ];
 }

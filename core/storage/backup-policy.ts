@@ -58,7 +58,7 @@ export async function backUpBeforeUpgrade(
   return path;
 }
 
-/** Removes the copies that are too many or too old, once an upgrade has succeeded. */
+/** Removes the copies that are too many or too old, after an upgrade that made one. */
 export async function tidyBackups(
   policy: BackupPolicy,
   occasion: Pick<BackupOccasion, 'driver' | 'file' | 'logger'>,
@@ -68,7 +68,7 @@ export async function tidyBackups(
   try {
     await applyRetention(file.canonicalPath, { ...policy, ...rest });
   } catch (error) {
-    // The upgrade is done: a copy too many is no reason to say that it failed.
+    // A copy too many is no reason to say that the upgrade failed.
     occasion.logger.warn({ err: messageOf(error) }, 'old backups could not be removed');
   }
 }

@@ -100,6 +100,7 @@ export async function createBackup(databasePath: string, options: CreateBackupOp
   if (!file.exists) throw missing(`There is no database at "${databasePath}".`);
   const make = async (source: DatabaseBridge): Promise<Backup> => {
     const place = await backupPlaceOf(file.canonicalPath, options.folder);
+    await sweepPartials(place);
     await requireSpace([{ folder: place.folder, bytes: await databaseBytes(source) }]);
     return await backUpConnection(source, file, { ...options, from: await contentLabel(source), to: 'copy' });
   };

@@ -1,5 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { UnreadableDatabaseError, isSqliteError } from '../errors.js';
+import { isSqliteError, UnreadableDatabaseError } from '../errors.js';
+import { readSchema } from './schema-snapshot.js';
+import { quoteName } from './table-definition.js';
+import type { CheckViolations } from './table-rebuild.js';
 
 /** What SQLite's check of a database found. */
 export interface IntegrityResult {
@@ -11,8 +14,29 @@ export interface IntegrityResult {
   readonly staleIndexes: readonly string[];
 }
 
-const ruleLine = /^(CHECK constraint failed in|NULL value in) /;
+const checkLine = 'CHECK constraint failed in ';
+const nullLine = 'NULL value in ';
 const indexLine = /^(?:row \d+ missing from|wrong # of entries in) index (.+)$/;
+
+/** Counts, check by check, the rows that break it: rows that were written while checks were ignored, or before there was one. */
+export async function findCheckViolations(db: DatabaseBridge): Promise<CheckViolations[]> {
+  const violations: CheckViolations[] = [];
+  for (const table of (await readSchema(db)).tables.values())
+    for (const { kind, expression } of table.constraints) {
+      if (kind !== 'check' || expression === undefined) continue;
+      const [row] = await db.query(
+        `SELECT count(*) AS rows FROM ${quoteName(table.name)} WHERE NOT ${expression}`,
+      );
+      if (typeof row?.rows === 'number' && row.rows > 0)
+        violations.push({ table: table.name, expression, rows: row.rows });
+    }
+  return violations;
+}
+
+/** `3 rows of agent_memory break CHECK (role IN ('system', 'user', 'assistant'))`. */
+export function describeCheckViolation({ table, expression, rows }: CheckViolations): string {
+  return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${table} ${rows === 1 ? 'breaks' : 'break'} CHECK ${expression}`;
+}
 
 async function expressionIndexes(db: DatabaseBridge): Promise<ReadonlySet<string>> {
   const rows = await db.query(
@@ -41,11 +65,13 @@ export async function checkIntegrity(db: DatabaseBridge, depth: 'quick' | 'full'
     ? await expressionIndexes(db)
     : new Set<string>();
   const stale = (line: string): boolean => computed.has(indexLine.exec(line)?.[1] ?? '');
-  return {
-    damage: found.filter((line) => !ruleLine.test(line) && !stale(line)),
-    brokenRules: found.filter((line) => ruleLine.test(line)),
-    staleIndexes: found.filter(stale),
-  };
+  const damage = found.filter(
+    (line) => !line.startsWith(checkLine) && !line.startsWith(nullLine) && !stale(line),
+  );
+  const nulls = found.filter((line) => line.startsWith(nullLine));
+  // SQLite names no CHECK, and on a connection that may only read it looks at none. A damaged table is not looked through.
+  const checks = damage.length > 0 ? [] : (await findCheckViolations(db)).map(describeCheckViolation);
+  return { damage, brokenRules: [...nulls, ...checks], staleIndexes: found.filter(stale) };
 }
 
 /**

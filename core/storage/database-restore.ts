@@ -118,8 +118,8 @@ async function restoreInto(
   const backupBytes = await databaseBytes(source);
   await requireSpace([
     { folder: place.folder, bytes: file.sizeBytes + file.walBytes },
-    // The log or the journal of the restore, what the file may grow by, and a copy in another form.
-    { folder: file.folder, bytes: 3 * Math.max(backupBytes, file.sizeBytes) },
+    // What the file grows by, and the log or the journal of that.
+    { folder: file.folder, bytes: backupBytes + Math.max(backupBytes, file.sizeBytes) },
   ]);
   const stamp = timeStamp(options.now ?? new Date());
   const live = file.exists && !hasOrphanedLog(file) ? await openUsable(file, options) : undefined;
@@ -169,7 +169,7 @@ async function saveCurrent(
     if (!(error instanceof BackupError)) throw error;
     const place = await backupPlaceOf(file.canonicalPath, options.folder);
     const wanted = newBackupPath(place, options.now ?? new Date(), from, 'restore');
-    const path = await copyDamagedDatabase(connection, wanted);
+    const path = await copyDamagedDatabase(connection, wanted, options.signal);
     logger.warn({ path, err: error }, 'what was there is damaged: it was kept as it is, page by page');
     return { path, verified: false };
   }

@@ -63,6 +63,14 @@ export async function readUserVersion(db: DatabaseBridge): Promise<number> {
   return Number(row?.user_version);
 }
 
+const LARGEST_USER_VERSION = 0x7fffffff;
+
+/** What `PRAGMA user_version` is to say: the newest version while it fits, otherwise how many migrations stand applied. */
+export function userVersionFor(standing: readonly { readonly version: number }[]): number {
+  const newest = Math.max(0, ...standing.map(({ version }) => version));
+  return newest <= LARGEST_USER_VERSION ? newest : standing.length;
+}
+
 /** Gives SQLite's first refusal of a file its name: no database, damaged, waiting for recovery, out of reach. */
 export function nameReadError(error: unknown, path: string): unknown {
   if (error instanceof UpgradeBridgeError && error.code !== 'DATABASE_ERROR') return error;

@@ -1,9 +1,11 @@
 import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { FileAccessError, InvalidOptionError, isSqliteError } from '../errors.js';
 import type { DatabaseFile } from './database-file.js';
 import { freeBytes } from './file-system.js';
+import { sweepPartials } from './partial-files.js';
 
 /** Room for what grows besides: the history, the schema, the index of the log. */
 const SURPLUS_BYTES = 1024 ** 2;
@@ -22,7 +24,8 @@ export interface UpgradeSpaceOptions {
 }
 
 /**
- * Refuses an upgrade for which there is no room: the copy, the largest rebuild, and the log of that rebuild.
+ * Refuses an upgrade for which there is no room: the copy, the largest rebuild, and the log of that rebuild. Removes what
+ * killed processes left of copies first.
  *
  * @throws FileAccessError `NO_SPACE` before anything is written, with what is needed and what is free
  */
@@ -40,7 +43,11 @@ export async function checkFreeSpace(
   const needs: SpaceNeed[] = [
     { folder: file.folder, bytes: 2 * (rebuildBytes ?? (await largestTableBytes(db))) + SURPLUS_BYTES },
   ];
-  if (backupFolder !== undefined) needs.push({ folder: backupFolder, bytes: await databaseBytes(db) });
+  if (backupFolder !== undefined) {
+    // What a killed process left of a copy is room that this one can have.
+    await sweepPartials({ database: basename(file.canonicalPath), folder: backupFolder });
+    needs.push({ folder: backupFolder, bytes: await databaseBytes(db) });
+  }
   await requireSpace(needs);
 }
 

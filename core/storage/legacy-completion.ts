@@ -7,23 +7,13 @@ import { columnsOf } from './schema-comparison.js';
 import { readSchema, type ObjectSnapshot, type TableSnapshot } from './schema-snapshot.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName, type ColumnDefinition } from './table-definition.js';
-import { rebuildTable, type CheckViolations } from './table-rebuild.js';
+import { canBeAdded, rebuildTable, type CheckViolations } from './table-rebuild.js';
 
 /** What completing one file did. */
 export interface Completion {
   /** The objects that were added or given their right form, as a person calls them. */
   readonly completed: readonly string[];
   readonly checkViolations: readonly CheckViolations[];
-}
-
-/** Whether ALTER TABLE ADD COLUMN takes this definition ("ALTER TABLE", the restrictions of ADD COLUMN). */
-function canBeAdded(column: ColumnDefinition): boolean {
-  return (
-    column.generated !== 'stored' &&
-    column.defaultKind !== 'expression' &&
-    !(column.notNull && column.defaultKind === 'none') &&
-    !/\b(primary\s+key|unique|references)\b/i.test(column.sql)
-  );
 }
 
 function isObject(type: SchemaElement['type']): boolean {

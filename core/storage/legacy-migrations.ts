@@ -85,8 +85,7 @@ export class LegacyBridge implements Bridge {
       const started = performance.now();
       const { logger } = this.source;
       if (file.state === 'partial') {
-        const { completed, checkViolations } = await completeFile(db, file, adopted);
-        for (const violation of checkViolations) logger.warn(violation, 'rows that break a check were kept');
+        const { completed } = await completeFile(db, file, adopted);
         logger.info({ file: file.migration.filename, objects: completed }, 'legacy migration completed');
         attempts.push(
           attemptAt(file.migration, {
@@ -304,6 +303,7 @@ function logReport(report: UpgradeReport, logger: ResolvedSource['logger']): voi
   for (const difference of report.differences) logger.warn({ difference }, 'claim and evidence differ');
   for (const violation of report.violations)
     logger.warn(violation, 'rows that break a foreign key were kept');
+  for (const violation of report.checkViolations) logger.warn(violation, 'rows that break a check were kept');
   logger.info(
     {
       found: report.found,

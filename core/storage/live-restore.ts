@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { withTransaction } from '../database/transaction.js';
 import {
   BackupError,
   DatabaseError,
@@ -37,15 +36,11 @@ export async function replaceContent(
   source: DatabaseBridge,
   options: ReplaceOptions,
 ): Promise<DatabasePicture> {
-  const { signal, logger, file } = options;
+  const { signal, file } = options;
   // What is committed must outlast a power cut ("PRAGMA synchronous").
   await live.execute('PRAGMA synchronous = EXTRA');
   const expected = await withInterrupt(source, signal, () => takePicture(source));
-  if ((await pragma(live, 'encoding')) !== (await pragma(source, 'encoding'))) {
-    logger.warn(
-      'the backup has another text encoding: programs that have the database open must open it anew',
-    );
-  }
+  await refuseOtherEncoding(live, source, file);
   const hasLog = (await pragma(live, 'journal_mode')) === 'wal';
   const version = await pragma(live, 'data_version');
   const fits =
@@ -58,6 +53,23 @@ export async function replaceContent(
   }
   await verifyContent(live, expected, version, options);
   return expected;
+}
+
+/** Connections that are open cannot take it: all their statements would fail from then on. */
+async function refuseOtherEncoding(
+  live: DatabaseBridge,
+  source: DatabaseBridge,
+  file: DatabaseFile,
+): Promise<void> {
+  const [present, other] = [await pragma(live, 'encoding'), await pragma(source, 'encoding')];
+  if (present === other) return;
+  throw new BackupError(
+    'BAD_BACKUP',
+    `The backup has the text encoding ${other}, and "${file.path}" has ${present}.`,
+    {
+      hint: 'Nothing was changed. Close all programs that use the database, move it away, and restore again.',
+    },
+  );
 }
 
 /**
@@ -101,10 +113,11 @@ async function replaceFrom(
     );
     return;
   }
-  // In this mode a commit keeps the write lock that its transaction had; until it is used, others can read.
-  await whileInUse(waitMs, signal, () =>
-    withTransaction(live, () => live.query('PRAGMA locking_mode = EXCLUSIVE')),
-  );
+  // In this mode the end of a transaction keeps its lock: nobody else can write any more, and all can read. A COMMIT
+  // would keep readers out as well.
+  await whileInUse(waitMs, signal, () => live.execute('BEGIN IMMEDIATE'));
+  await live.query('PRAGMA locking_mode = EXCLUSIVE');
+  await live.execute('ROLLBACK');
   await saveCurrent();
   await whileInUse(waitMs, signal, () => withInterrupt(live, signal, () => live.restoreFrom(path)));
 }

@@ -1,18 +1,33 @@
-import { createHash } from 'node:crypto';
-
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { UnreadableDatabaseError } from '../errors.js';
+import { chainRows, linkHash } from './history-chain.js';
+import {
+  firstColumnNames,
+  firstColumns,
+  HISTORY_TABLE,
+  laterColumns,
+  missingColumns,
+  readHistoryShape,
+} from './history-table.js';
 import type { Migration } from './migration.js';
 
-/** The name of the table that holds the history. */
-export const HISTORY_TABLE = 'schema_migrations';
+export { findTampering } from './history-chain.js';
+export { HISTORY_TABLE, readHistoryShape, type HistoryShape } from './history-table.js';
 
 const statuses = ['applied', 'failed', 'rolled_back'] as const;
-const origins = ['migration', 'legacy', 'completed'] as const;
+const origins = ['migration', 'legacy', 'completed', 'baseline', 'repaired'] as const;
 
 /** How an attempt ended. */
 export type AttemptStatus = (typeof statuses)[number];
-/** How a migration came to be applied: by running its file, by being there already, or by being completed. */
+/**
+ * How a migration came to be applied:
+ *
+ * - `migration`: its file ran.
+ * - `legacy`: it was there already, in a legacy database.
+ * - `completed`: it was there in part, and what was missing was added.
+ * - `baseline`: it was there already, and somebody asked for it to be recorded.
+ * - `repaired`: somebody said how it stands, or had it mended.
+ */
 export type Origin = (typeof origins)[number];
 
 /** Rows of one table that break one foreign key and were there, or became visible, without the upgrade's doing. */
@@ -27,6 +42,8 @@ export interface ToleratedViolations {
 export interface AttemptDetails {
   /** The objects that were added to a file that was there in part. */
   readonly completed?: readonly string[];
+  /** Why a row of the origins `baseline` and `repaired` is there, as sentences. */
+  readonly notes?: readonly string[];
   /** Foreign-key violations that were counted after this step and are not held against the database later. */
   readonly violations?: readonly ToleratedViolations[];
   /** Why the attempt failed. */
@@ -58,56 +75,6 @@ export interface KeptTexts {
 
 /** What a history row says before the database has given it a number. */
 export type Attempt = Omit<AppliedMigration, 'id'> & { readonly texts: KeptTexts };
-
-const columns = [
-  'id INTEGER PRIMARY KEY AUTOINCREMENT',
-  'version INTEGER NOT NULL',
-  'filename TEXT NOT NULL',
-  'description TEXT NOT NULL',
-  'checksum TEXT NOT NULL',
-  'applied_at TEXT NOT NULL',
-  'execution_time_ms INTEGER NOT NULL',
-  'status TEXT NOT NULL',
-  'origin TEXT NOT NULL',
-  'details TEXT',
-];
-/** Columns that histories of earlier versions of this package do not have. */
-const laterColumns = ['release TEXT', 'up_sql TEXT', 'down_sql TEXT', 'hash TEXT'];
-const nameOfColumn = (column: string): string => column.slice(0, column.indexOf(' '));
-const columnNames = columns.map(nameOfColumn);
-
-/** What stands in the database under the history's name. */
-export type HistoryShape =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'ours' }
-  | { readonly kind: 'foreign'; readonly description: string };
-
-const knownTools: readonly { readonly columns: string; readonly tool: string }[] = [
-  { columns: 'version', tool: 'dbmate or Rails' },
-  { columns: 'dirty,version', tool: 'golang-migrate' },
-  { columns: 'applied_at,name,version', tool: 'a sibling of this tool that keeps no checksums' },
-];
-
-/**
- * Tells whether the database has a history and whether it is one of ours.
- *
- * "None" is said only where sqlite_schema holds no object of that name; every other trouble travels as an error.
- */
-export async function readHistoryShape(db: DatabaseBridge): Promise<HistoryShape> {
-  const [object] = await db.query('SELECT type FROM sqlite_schema WHERE lower(name) = ?', [HISTORY_TABLE]);
-  if (object === undefined) return { kind: 'none' };
-  if (object.type !== 'table')
-    return { kind: 'foreign', description: `a ${String(object.type)} named ${HISTORY_TABLE}` };
-  const rows = await db.query('SELECT name FROM pragma_table_xinfo(?)', [HISTORY_TABLE]);
-  const found = rows.map((row) => String(row.name).toLowerCase());
-  if (columnNames.every((name) => found.includes(name))) return { kind: 'ours' };
-  const sorted = [...found].sort().join();
-  const tool = knownTools.find((known) => known.columns === sorted)?.tool ?? 'another tool';
-  return {
-    kind: 'foreign',
-    description: `a table ${HISTORY_TABLE} of ${tool}, with the columns ${found.join(', ')}`,
-  };
-}
 
 function badHistory(problem: string): UnreadableDatabaseError {
   return new UnreadableDatabaseError(
@@ -172,6 +139,7 @@ function parseDetails(row: Row): AttemptDetails {
     ...('completed' in parsed && Array.isArray(parsed.completed)
       ? { completed: parsed.completed.map(String) }
       : {}),
+    ...('notes' in parsed && Array.isArray(parsed.notes) ? { notes: parsed.notes.map(String) } : {}),
     ...('violations' in parsed && Array.isArray(parsed.violations)
       ? { violations: parsed.violations.filter(isViolation) }
       : {}),
@@ -203,7 +171,7 @@ function toAppliedMigration(row: Row): AppliedMigration {
  */
 export async function readHistory(db: DatabaseBridge): Promise<AppliedMigration[]> {
   const later = await missingColumns(db);
-  const read = later.includes('release TEXT') ? columnNames : [...columnNames, 'release'];
+  const read = later.includes('release TEXT') ? firstColumnNames : [...firstColumnNames, 'release'];
   const rows = await db.query(`SELECT ${read.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`);
   const [trigger] = await db.query(
     "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?",
@@ -215,7 +183,8 @@ export async function readHistory(db: DatabaseBridge): Promise<AppliedMigration[
   for (const attempt of history) {
     if (attempt.status === 'rolled_back') applied.delete(attempt.version);
     if (attempt.status !== 'applied') continue;
-    if (applied.has(attempt.version))
+    // A repair adds a row to one that stands.
+    if (applied.has(attempt.version) && attempt.origin !== 'repaired')
       throw badHistory(`version ${attempt.version} is recorded as applied twice`);
     applied.add(attempt.version);
   }
@@ -233,63 +202,18 @@ export function appliedMigrations(history: readonly AppliedMigration[]): Applied
   return [...newest.values()].sort((a, b) => a.version - b.version);
 }
 
-async function missingColumns(db: DatabaseBridge): Promise<string[]> {
-  const rows = await db.query('SELECT name FROM pragma_table_xinfo(?)', [HISTORY_TABLE]);
-  const found = new Set(rows.map((row) => String(row.name).toLowerCase()));
-  return laterColumns.filter((column) => !found.has(nameOfColumn(column)));
-}
-
 /** Makes the history's table where there is none, and brings one of an earlier version of this package to today's shape. */
 export async function ensureHistory(db: DatabaseBridge): Promise<void> {
   if ((await readHistoryShape(db)).kind === 'none') {
     await db.executeScript(
-      `CREATE TABLE ${HISTORY_TABLE} (\n  ${[...columns, ...laterColumns].join(',\n  ')}\n)`,
+      `CREATE TABLE ${HISTORY_TABLE} (\n  ${[...firstColumns, ...laterColumns].join(',\n  ')}\n)`,
     );
     return;
   }
-  for (const column of await missingColumns(db))
-    await db.executeScript(`ALTER TABLE ${HISTORY_TABLE} ADD COLUMN ${column}`);
-  // Rows that were written before there was a chain are trusted once.
-  if ((await db.query(`SELECT 1 FROM ${HISTORY_TABLE} WHERE hash IS NULL LIMIT 1`)).length > 0)
-    await chainRows(db);
-}
-
-const chained = [...columnNames.filter((name) => name !== 'id'), 'release', 'up_sql', 'down_sql'];
-
-/** The hash of one row over the hash of the row before it: a row that is changed, moved or taken out breaks the chain. */
-function linkHash(previous: string, row: Row): string {
-  return createHash('sha256')
-    .update(JSON.stringify([previous, ...chained.map((name) => row[name] ?? null)]))
-    .digest('hex');
-}
-
-async function chainRows(db: DatabaseBridge): Promise<void> {
-  let previous = '';
-  for (const row of await db.query(`SELECT id, ${chained.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`)) {
-    previous = linkHash(previous, row);
-    await db.execute(`UPDATE ${HISTORY_TABLE} SET hash = ? WHERE id = ?`, [previous, wholeNumber(row, 'id')]);
-  }
-}
-
-/**
- * Finds rows of the history that were changed, moved or taken out by hand. That the last row was taken out shows only in
- * user_version.
- *
- * @returns a sentence a fault; none where the chain holds, or where the history is older than the chain
- */
-export async function findTampering(db: DatabaseBridge): Promise<string[]> {
-  if ((await missingColumns(db)).length > 0) return [];
-  const rows = await db.query(`SELECT id, hash, ${chained.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`);
-  let previous = '';
-  for (const row of rows) {
-    const expected = linkHash(previous, row);
-    if (row.hash !== expected) {
-      const subject = `row ${String(row.id)} (${String(row.filename)}, ${String(row.status)})`;
-      return [`${subject} or a row before it was changed, moved or taken out`];
-    }
-    previous = expected;
-  }
-  return [];
+  const missing = await missingColumns(db);
+  for (const column of missing) await db.executeScript(`ALTER TABLE ${HISTORY_TABLE} ADD COLUMN ${column}`);
+  // Rows that were written before there was a chain are trusted once; a row that came later without one is not ours.
+  if (missing.includes('hash TEXT')) await chainRows(db);
 }
 
 /** The texts that the history keeps of the newest applied row of a version. */

@@ -42,7 +42,8 @@ export function isUpToDate(plan: MigrationPlan): boolean {
   return plan.baseline.length === 0 && plan.undo.length === 0 && plan.pending.length === 0;
 }
 
-function refuseNewer(applied: readonly AppliedMigration[], known: readonly Migration[]): void {
+/** @throws NewerDatabaseError when the newest applied migration is newer than every known one */
+export function refuseNewer(applied: readonly AppliedMigration[], known: readonly Migration[]): void {
   const program = known.at(-1)?.version ?? 0;
   const newest = applied.at(-1);
   if (newest === undefined || newest.version <= program) return;
@@ -54,7 +55,11 @@ function refuseNewer(applied: readonly AppliedMigration[], known: readonly Migra
   );
 }
 
-function refuseMissing(applied: readonly AppliedMigration[], versions: ReadonlyMap<number, Migration>): void {
+/** @throws HistoryConflictError (MISSING_MIGRATION) when an applied migration is not among the known ones */
+export function refuseMissing(
+  applied: readonly AppliedMigration[],
+  versions: ReadonlyMap<number, Migration>,
+): void {
   const missing = applied.find(({ version }) => !versions.has(version));
   if (missing === undefined) return;
   throw new HistoryConflictError(
@@ -65,24 +70,57 @@ function refuseMissing(applied: readonly AppliedMigration[], versions: ReadonlyM
   );
 }
 
-function refuseChanged(applied: readonly AppliedMigration[], versions: ReadonlyMap<number, Migration>): void {
-  const changed = applied.find(({ version, checksum }) => versions.get(version)?.checksum !== checksum);
-  const file = changed === undefined ? undefined : versions.get(changed.version);
-  if (changed === undefined || file === undefined) return;
+/** The applied migrations whose file is not the one that was applied. */
+export function changedMigrations(
+  applied: readonly AppliedMigration[],
+  versions: ReadonlyMap<number, Migration>,
+): { readonly applied: AppliedMigration; readonly file: Migration }[] {
+  return applied.flatMap((attempt) => {
+    const file = versions.get(attempt.version);
+    return file === undefined || file.checksum === attempt.checksum ? [] : [{ applied: attempt, file }];
+  });
+}
+
+/** @throws HistoryConflictError (CHANGED_MIGRATION) when an applied file was changed */
+export function refuseChanged(
+  applied: readonly AppliedMigration[],
+  versions: ReadonlyMap<number, Migration>,
+): void {
+  const [first] = changedMigrations(applied, versions);
+  if (first === undefined) return;
+  const { applied: changed, file } = first;
   throw new HistoryConflictError(
     'CHANGED_MIGRATION',
     `Migration ${file.filename} was changed after it was applied on ${changed.appliedAt}: its checksum was ${changed.checksum.slice(0, 12)}… and is ${file.checksum.slice(0, 12)}….`,
     changed.version,
     {
-      hint: 'Undo the change to the file and put what it was meant to do into a new file with the next number.',
+      hint: 'Undo the change to the file and put what it was meant to do into a new file with the next number. "upgrade-bridge verify" shows what changed, "upgrade-bridge repair" accepts it.',
     },
   );
 }
 
-function refuseLate(applied: readonly AppliedMigration[], pending: readonly Migration[]): void {
+/** The versions whose files were run here and stand, and those of which somebody said that they do not. */
+function rememberedRuns(history: readonly AppliedMigration[]): { ran: Set<number>; again: Set<number> } {
+  const [ran, again] = [new Set<number>(), new Set<number>()];
+  for (const { version, status, origin } of history) {
+    if (status === 'applied' && origin === 'migration') ran.add(version);
+    if (status === 'rolled_back') ran.delete(version);
+    if (status === 'rolled_back' && origin === 'repaired') again.add(version);
+  }
+  return { ran, again };
+}
+
+function refuseLate(
+  applied: readonly AppliedMigration[],
+  pending: readonly Migration[],
+  history: readonly AppliedMigration[],
+): void {
+  const { ran, again } = rememberedRuns(history);
   // What was adopted has no order of its own, so only what was run here makes a lower number late.
-  const newest = applied.filter(({ origin }) => origin === 'migration').at(-1);
-  const late = pending.find(({ version }) => newest !== undefined && version < newest.version);
+  const newest = applied.filter(({ version }) => ran.has(version)).at(-1);
+  const late = pending.find(
+    ({ version }) => newest !== undefined && version < newest.version && !again.has(version),
+  );
   if (late === undefined || newest === undefined) return;
   throw new HistoryConflictError(
     'OUT_OF_ORDER_MIGRATION',
@@ -145,7 +183,7 @@ function hasWayBack(migration: Migration | undefined): boolean {
 }
 
 function planManaged(
-  { applied }: ManagedState,
+  { applied, history }: ManagedState,
   known: readonly Migration[],
   goal: Goal,
   kept: readonly Migration[],
@@ -163,7 +201,7 @@ function planManaged(
     goal,
     known.filter(({ version }) => !done.has(version)),
   );
-  refuseLate(standing, pending);
+  refuseLate(standing, pending, history);
   return { baseline: [], undo, pending };
 }
 

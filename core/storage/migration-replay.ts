@@ -93,6 +93,18 @@ async function runCode(
   }
 }
 
+async function replayOne(db: DatabaseBridge, migration: Migration): Promise<void> {
+  try {
+    await runUp(db, migration);
+  } catch (error) {
+    if (!(error instanceof MigrationFailedError)) throw error;
+    throw new MigrationFailedError('MIGRATION_FAILED', error.message, error.place, {
+      hint: 'Nothing was changed: the files were tried on an empty database in memory first. Correct the file, which must run on what the files before it make.',
+      cause: error.cause,
+    });
+  }
+}
+
 /**
  * Applies the files to an empty database in memory and reads the schema after each.
  *
@@ -109,7 +121,7 @@ export async function replayMigrations(
     const steps: ReplayStep[] = [];
     let before = emptySchema;
     for (const migration of migrations) {
-      await runUp(db, migration);
+      await replayOne(db, migration);
       const after = await readSchema(db, parsed);
       steps.push({ migration, before, after });
       before = after;

@@ -102,19 +102,19 @@ export async function underLock<Result>(
   });
   try {
     const db = await openForUpgrade(driver, target);
+    const connection = new UpgradeConnection(request, db, lock);
     let keeper: Closeable | undefined;
     try {
-      const connection = new UpgradeConnection(request, db, lock);
-      const result = await work(connection);
-      if (connection.backup !== undefined)
-        await tidyBackups(settings.backup, { driver, file: target, logger });
-      return result;
+      return await work(connection);
     } catch (error) {
       keeper = await keepLog(driver, target, logger);
       throw error;
     } finally {
       await db.close();
       await keeper?.close();
+      // Also after a failure: a program that fails at every start makes a copy at every start.
+      if (connection.backup !== undefined)
+        await tidyBackups(settings.backup, { driver, file: target, logger });
     }
   } finally {
     await lock.release();

@@ -32,6 +32,17 @@ export interface PragmaOptions {
  * @throws InvalidOptionError when an option cannot be used
  */
 export async function applyPragmas(db: DatabaseBridge, options: PragmaOptions = {}): Promise<void> {
+  checkPragmaOptions(options);
+  // The first, so that the reads below wait for a lock as well.
+  await setPragma(db, 'busy_timeout', options.busyTimeoutMs ?? BUSY_TIMEOUT_MS);
+  await setPragma(db, 'foreign_keys', 1);
+  await setPragma(db, 'trusted_schema', 0);
+  const synchronous = options.synchronous ?? ((await journalMode(db)) === 'wal' ? 'FULL' : 'EXTRA');
+  await setPragma(db, 'synchronous', synchronousLevels[synchronous]);
+}
+
+/** @throws InvalidOptionError when an option cannot be used */
+export function checkPragmaOptions(options: PragmaOptions): void {
   const busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
   if (!Number.isInteger(busyTimeoutMs) || busyTimeoutMs < 0 || busyTimeoutMs > 0x7fffffff) {
     throw new InvalidOptionError(
@@ -49,12 +60,6 @@ export async function applyPragmas(db: DatabaseBridge, options: PragmaOptions = 
       },
     );
   }
-  // The first, so that the reads below wait for a lock as well.
-  await setPragma(db, 'busy_timeout', busyTimeoutMs);
-  await setPragma(db, 'foreign_keys', 1);
-  await setPragma(db, 'trusted_schema', 0);
-  const synchronous = options.synchronous ?? ((await journalMode(db)) === 'wal' ? 'FULL' : 'EXTRA');
-  await setPragma(db, 'synchronous', synchronousLevels[synchronous]);
 }
 
 /**

@@ -8,7 +8,7 @@ import { eventsOf, type Events } from './events.js';
 import { upgradeConnection, upgradeDatabase } from './legacy-migrations.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { memoryOf, type Memory } from './memory.js';
-import { applyPragmas, type PragmaOptions } from './sqlite-schema.js';
+import { applyPragmas, checkPragmaOptions, type PragmaOptions } from './sqlite-schema.js';
 import { StorageSession } from './storage-session.js';
 import type { UpgradeOptions } from './upgrade-options.js';
 import type { UpgradeReport } from './upgrade-report.js';
@@ -78,6 +78,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     throw new InvalidOptionError('openStorage needs the path of a database.', {
       hint: "Call it as openStorage({ database: 'worlds.db' }).",
     });
+  checkPragmaOptions(options);
   const { db, report } = await openUpgraded(options);
   try {
     await applyPragmas(db, options);

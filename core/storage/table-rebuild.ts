@@ -42,15 +42,38 @@ function newDefinition({ table, form, addColumns }: RebuildRequest, name: string
   return `CREATE TABLE ${quoteName(name)} (\n${lines.join(',\n')}\n) ${options}`.trim();
 }
 
+/** Whether ALTER TABLE ADD COLUMN takes this definition ("ALTER TABLE", the restrictions of ADD COLUMN). */
+export function canBeAdded(column: ColumnDefinition): boolean {
+  return (
+    column.generated !== 'stored' &&
+    column.defaultKind !== 'expression' &&
+    !(column.notNull && column.defaultKind === 'none') &&
+    !/\b(primary\s+key|unique|references)\b/i.test(column.sql)
+  );
+}
+
 /** The name under which SQL reaches the rowid before and after; undefined where there is none to keep. */
-function rowidName({ table, addColumns }: RebuildRequest): string | undefined {
-  if (table.withoutRowid) return undefined;
+function rowidName({ table, form, addColumns }: RebuildRequest): string | undefined {
+  // A column that is the rowid by another name carries it over.
+  if (table.withoutRowid || form.withoutRowid || hasRowidColumn(form)) return undefined;
   const names = new Set([...columnsOf(table).keys(), ...addColumns]);
   return ['rowid', '_rowid_', 'oid'].find((name) => !names.has(name));
 }
 
-function copyList(columns: readonly ColumnDefinition[]): string[] {
-  return columns.filter(({ generated }) => generated === 'no').map(({ name }) => quoteName(name));
+function hasRowidColumn({ columns, constraints }: TableSnapshot): boolean {
+  const key = constraints.find(({ kind }) => kind === 'primary key');
+  return columns.some(
+    ({ name, type }) =>
+      type === 'INTEGER' && key?.columns.join() === foldName(name) && !key.meaning.includes(' desc'),
+  );
+}
+
+/** The columns whose values are carried over: all but those that the new table computes. */
+function carriedColumns({ table, form }: RebuildRequest): string[] {
+  const formColumns = columnsOf(form);
+  return table.columns
+    .filter((column) => (formColumns.get(foldName(column.name)) ?? column).generated === 'no')
+    .map(({ name }) => quoteName(name));
 }
 
 function freeName(schema: SchemaSnapshot, wanted: string): string {
@@ -59,79 +82,133 @@ function freeName(schema: SchemaSnapshot, wanted: string): string {
   return name;
 }
 
-async function sequenceOf(db: DatabaseBridge, table: string): Promise<string | undefined> {
-  const [has] = await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'");
-  if (has === undefined) return undefined;
-  // As text: a 64-bit counter would lose its last digits as a JavaScript number.
-  const [row] = await db.query('SELECT CAST(seq AS TEXT) AS seq FROM sqlite_sequence WHERE lower(name) = ?', [
-    foldName(table),
-  ]);
-  return typeof row?.seq === 'string' ? row.seq : undefined;
+function textLiteral(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }
 
-async function restoreSequence(
-  db: DatabaseBridge,
-  table: string,
-  sequence: string | undefined,
-): Promise<void> {
-  if (
-    sequence === undefined ||
-    (await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'")).length === 0
-  )
-    return;
-  await db.execute('DELETE FROM sqlite_sequence WHERE lower(name) = ?', [foldName(table)]);
-  await db.execute('INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))', [
-    table,
-    sequence,
-  ]);
+/** The statements of a rebuild, none of which depends on what is in the table. */
+interface RebuildStatements {
+  /** The name that the new table has while the old one is there. */
+  readonly temporary: string;
+  readonly create: string;
+  readonly copy: string;
+  /** Hands the AUTOINCREMENT counter over to the new table, drops the old one, gives the new one its name. */
+  readonly exchange: readonly string[];
+  /** The table's indexes and triggers. */
+  readonly dependents: readonly string[];
+}
+
+/** The switches that the procedure needs, on and off again. */
+const switchesOn = ['PRAGMA ignore_check_constraints = ON', 'PRAGMA legacy_alter_table = ON'];
+const switchesOff = ['PRAGMA legacy_alter_table = OFF', 'PRAGMA ignore_check_constraints = OFF'];
+
+function rebuildStatements(schema: SchemaSnapshot, request: RebuildRequest): RebuildStatements {
+  const { table, form } = request;
+  const temporary = freeName(schema, `new_${table.name}`);
+  const rowid = rowidName(request);
+  const carried = carriedColumns(request);
+  const columns = (rowid === undefined ? carried : [rowid, ...carried]).join(', ');
+  const order = rowid === undefined ? '' : ` ORDER BY ${rowid}`;
+  const [from, to] = [quoteName(table.name), quoteName(temporary)];
+  // There is a sqlite_sequence as soon as there is an AUTOINCREMENT.
+  const counts = [table, form].some(({ constraints }) =>
+    constraints.some(({ kind, meaning }) => kind === 'primary key' && meaning.endsWith(' autoincrement')),
+  );
+  const [oldCounter, newCounter] = [textLiteral(foldName(table.name)), textLiteral(temporary)];
+  const handOver = [
+    `DELETE FROM sqlite_sequence WHERE name = ${newCounter} AND EXISTS (SELECT 1 FROM sqlite_sequence WHERE lower(name) = ${oldCounter})`,
+    `UPDATE sqlite_sequence SET name = ${newCounter} WHERE lower(name) = ${oldCounter}`,
+  ];
+  return {
+    temporary,
+    create: newDefinition(request, temporary),
+    copy: `INSERT INTO ${to} (${columns}) SELECT ${columns} FROM ${from}${order}`,
+    exchange: [...(counts ? handOver : []), `DROP TABLE ${from}`, `ALTER TABLE ${to} RENAME TO ${from}`],
+    dependents: [...schema.objects.values()]
+      .filter((object) => object.type !== 'view' && foldName(object.table) === foldName(table.name))
+      .map(({ sql }) => sql),
+  };
+}
+
+/** The rebuild of a table as a script for a shell, a statement an entry, without the semicolons. */
+export function rebuildScript(schema: SchemaSnapshot, request: RebuildRequest): string[] {
+  const { create, copy, exchange, dependents } = rebuildStatements(schema, request);
+  return [
+    'PRAGMA foreign_keys = OFF',
+    'BEGIN IMMEDIATE',
+    ...switchesOn,
+    ...[create, copy, ...exchange],
+    ...switchesOff,
+    ...dependents,
+    'COMMIT',
+  ];
 }
 
 /**
  * Gives a table other rules by the procedure of "Making Other Kinds Of Table Schema Changes" in SQLite's documentation
  * of ALTER TABLE: create the new table, copy, drop the old one, rename, create its indexes and triggers again.
  *
- * Every row keeps its rowid, the AUTOINCREMENT counter stays where it was, and columns, indexes, triggers and views that
- * are the user's own stay. Rows that break a CHECK of the new form are kept and counted.
+ * Every row keeps its rowid, every value its type, the AUTOINCREMENT counter stays where it was, and columns, indexes,
+ * triggers and views that are the user's own stay. Rows that break a CHECK of the new form are kept and counted.
  *
  * Foreign keys must be off, or dropping the old table would delete the rows of cascading children; and a transaction
  * must be open, because the switches that are set here belong to the connection.
  *
- * @throws DatabaseError when a row cannot stand under the new rules (NOT NULL, UNIQUE)
+ * @throws DatabaseError when a row cannot stand under the new rules (NOT NULL, UNIQUE, another type)
  */
 export async function rebuildTable(
   db: DatabaseBridge,
   schema: SchemaSnapshot,
   request: RebuildRequest,
 ): Promise<CheckViolations[]> {
-  const { table } = request;
-  const temporary = freeName(schema, `new_${table.name}`);
-  const sequence = await sequenceOf(db, table.name);
-  const rowid = rowidName(request);
-  const columns = copyList(table.columns);
-  const from = rowid === undefined ? columns : [rowid, ...columns];
-  const order = rowid === undefined ? '' : ` ORDER BY ${rowid}`;
-  const dependents = [...schema.objects.values()].filter(
-    (object) => object.type !== 'view' && foldName(object.table) === foldName(table.name),
-  );
+  const { temporary, create, copy, exchange, dependents } = rebuildStatements(schema, request);
 
   // Rows are copied as they are, also those that a CHECK of the new form would refuse; and the rename must not stumble
   // over views and triggers that name the table while it is gone, nor repoint them ("PRAGMA legacy_alter_table").
-  await db.executeScript('PRAGMA ignore_check_constraints = ON; PRAGMA legacy_alter_table = ON');
+  await db.executeScript(switchesOn.join('; '));
   try {
-    await db.executeScript(newDefinition(request, temporary));
-    await copyRows(
-      db,
-      `INSERT INTO ${quoteName(temporary)} (${from.join(', ')}) SELECT ${from.join(', ')} FROM ${quoteName(table.name)}${order}`,
-      { temporary, name: table.name },
-    );
-    await db.executeScript(`DROP TABLE ${quoteName(table.name)}`);
-    await db.executeScript(`ALTER TABLE ${quoteName(temporary)} RENAME TO ${quoteName(table.name)}`);
+    await db.executeScript(create);
+    await copyRows(db, copy, { temporary, name: request.table.name });
+    await refuseConversion(db, request, temporary);
+    for (const statement of exchange) await db.executeScript(statement);
   } finally {
-    await db.executeScript('PRAGMA legacy_alter_table = OFF; PRAGMA ignore_check_constraints = OFF');
+    await db.executeScript(switchesOff.join('; '));
   }
-  await restoreSequence(db, table.name, sequence);
-  for (const object of dependents) await db.executeScript(object.sql);
+  for (const statement of dependents) await db.executeScript(statement);
   return countCheckViolations(db, request);
+}
+
+/**
+ * Refuses a rebuild that would change values: a column of another type may make 7 of the text 007 ("Datatypes In
+ * SQLite", section 3.1), and one that becomes the rowid fills in what is NULL. Every such change is one of typeof.
+ */
+async function refuseConversion(
+  db: DatabaseBridge,
+  { table, form }: RebuildRequest,
+  temporary: string,
+): Promise<void> {
+  const formColumns = columnsOf(form);
+  const becomesRowid = hasRowidColumn(form) && !hasRowidColumn(table);
+  for (const { name, type } of table.columns) {
+    const column = formColumns.get(foldName(name));
+    if (column === undefined || (column.type === type && !becomesRowid)) continue;
+    const before = await countTypes(db, table.name, name);
+    const after = await countTypes(db, temporary, name);
+    if (before === after) continue;
+    throw new DatabaseError(
+      `column ${table.name}.${name} holds ${before}, which would become ${after}`,
+      'SQLITE_MISMATCH',
+      { hint: `Decide what is to become of the values of ${table.name}.${name}, and convert them first.` },
+    );
+  }
+}
+
+/** `2 integer, 1 text`. */
+async function countTypes(db: DatabaseBridge, table: string, column: string): Promise<string> {
+  const rows = await db.query(
+    `SELECT typeof(${quoteName(column)}) AS type, count(*) AS rows FROM ${quoteName(table)} GROUP BY 1 ORDER BY 1`,
+  );
+  return rows.map(({ type, rows: count }) => `${String(count)} ${String(type)}`).join(', ');
 }
 
 /** Carries out the copy; where a row does not fit, the error names the table as its owner knows it. */

@@ -2,6 +2,7 @@ import type { Inventory } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
 import type { Attempt, ToleratedViolations } from './migration-history.js';
+import type { CheckViolations } from './table-rebuild.js';
 import type { RunResult } from './upgrade-request.js';
 
 /** One migration that an upgrade recorded. */
@@ -49,6 +50,8 @@ export interface UpgradeReport {
   readonly rows: readonly RowCount[];
   /** Rows that break a foreign key and were kept: they did before, or the key is new to their table. */
   readonly violations: readonly ToleratedViolations[];
+  /** Rows that break a CHECK of their table and were kept, because they were there before it. */
+  readonly checkViolations: readonly CheckViolations[];
   /** The path of the copy that was made before the first write. */
   readonly backup: string | undefined;
   readonly ms: number;
@@ -108,6 +111,7 @@ export function reportUpgrade(
     version: result.version ?? (state.kind === 'managed' ? (state.applied.at(-1)?.version ?? 0) : 0),
     rows: rowCounts(before, after),
     violations: after?.violations ?? [],
+    checkViolations: result.checkViolations,
     backup: result.backup,
     ms: Math.round(ms),
   };

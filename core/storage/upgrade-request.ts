@@ -7,6 +7,7 @@ import type { DatabaseState } from './database-state.js';
 import type { Attempt } from './migration-history.js';
 import type { MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
+import type { CheckViolations } from './table-rebuild.js';
 import type { Progress } from './upgrade-progress.js';
 
 /** What the transaction that is open is for. */
@@ -77,6 +78,8 @@ export interface RunResult {
   readonly backup: string | undefined;
   /** What undoing lost, as sentences. */
   readonly losses: readonly string[];
+  /** Rows that break a CHECK of their table and were kept. */
+  readonly checkViolations: readonly CheckViolations[];
 }
 
 /** The result of an upgrade that found nothing to do. */
@@ -88,4 +91,5 @@ export const nothingDone: RunResult = {
   after: undefined,
   backup: undefined,
   losses: [],
+  checkViolations: [],
 };

@@ -1,6 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withTransaction } from '../database/transaction.js';
 import { InvalidOptionError, messageOf, MigrationFailedError } from '../errors.js';
+import { findCheckViolations } from './database-integrity.js';
 import { takeInventory, type Inventory } from './database-inventory.js';
 import { readUserVersion, type DatabaseState } from './database-state.js';
 import {
@@ -10,10 +11,18 @@ import {
   newViolations,
   type GuardedStep,
 } from './migration-guards.js';
-import { attemptAt, ensureHistory, recordAttempt, type Attempt } from './migration-history.js';
+import {
+  appliedMigrations,
+  attemptAt,
+  ensureHistory,
+  readHistory,
+  recordAttempt,
+  type Attempt,
+} from './migration-history.js';
 import { isUpToDate, type RollBack } from './migration-plan.js';
 import { runAlone, runDown, runUp } from './migration-replay.js';
 import type { Migration } from './migration.js';
+import type { CheckViolations } from './table-rebuild.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';
 
@@ -57,7 +66,13 @@ export class UpgradeSteps {
       after: this.latest?.inventory,
       backup: this.connection.backup,
       losses: this.losses,
+      checkViolations: await this.checkViolations(),
     };
+  }
+
+  private async checkViolations(): Promise<CheckViolations[]> {
+    const counts = this.attempts.length > 0 && this.request.settings.countRows;
+    return counts ? await findCheckViolations(this.db) : [];
   }
 
   /** Carries out the next step in a transaction of its own. False when there was none. */
@@ -250,15 +265,15 @@ export class UpgradeSteps {
     await recordAttempt(this.db, attempt);
     this.attempts.push(attempt);
     if (attempt.status !== 'applied') return;
-    const found = await readUserVersion(this.db);
-    if (attempt.version > found) await this.setUserVersion(attempt.version, this.attempts.length);
+    const { version } = attempt;
+    const standing =
+      version <= LARGEST_USER_VERSION ? 0 : appliedMigrations(await readHistory(this.db)).length;
+    if (userVersionOf(version, standing) > (await readUserVersion(this.db)))
+      await this.setUserVersion(version, standing);
   }
 
-  /** user_version tells the newest version while it fits, and otherwise how many migrations stand applied. */
   private async setUserVersion(version: number, standing: number): Promise<void> {
-    await this.db.executeScript(
-      `PRAGMA user_version = ${version <= LARGEST_USER_VERSION ? version : standing}`,
-    );
+    await this.db.executeScript(`PRAGMA user_version = ${userVersionOf(version, standing)}`);
   }
 
   /** The inventory now: taken anew only when another connection has written since the last one. */
@@ -333,6 +348,11 @@ function isLoss(error: unknown): boolean {
   return (
     error instanceof MigrationFailedError && (error.code === 'ROWS_LOST' || error.code === 'OBJECTS_LOST')
   );
+}
+
+/** user_version tells the newest version while it fits, and otherwise how many migrations stand applied. */
+function userVersionOf(version: number, standing: number): number {
+  return version <= LARGEST_USER_VERSION ? version : standing;
 }
 
 const adoption: GuardedStep = {

@@ -73,8 +73,14 @@ export async function copyDatabase(
 }
 
 /** Keeps a damaged database as it is, page by page, for whoever wants to save something from it. Not verified. */
-export async function copyDamagedDatabase(source: DatabaseBridge, target: string): Promise<string> {
-  const { path } = await intoPlace(source.location, target, 'number', (partial) => source.backupTo(partial));
+export async function copyDamagedDatabase(
+  source: DatabaseBridge,
+  target: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const { path } = await intoPlace(source.location, target, 'number', (partial) =>
+    withInterrupt(source, signal, () => source.backupTo(partial)),
+  );
   return path;
 }
 

@@ -1,0 +1,39 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { readKeptTexts, type AppliedMigration } from './migration-history.js';
+import { changedMigrations } from './migration-plan.js';
+import type { Migration } from './migration.js';
+import { fileDifference } from './text-difference.js';
+
+/** An applied migration whose file is not the one that was applied. */
+export interface ChangedFile {
+  readonly version: number;
+  readonly filename: string;
+  /** When the other one was applied. UTC, ISO 8601. */
+  readonly appliedAt: string;
+  /**
+   * What has changed since, as lines of a difference; undefined where the history kept no text: of a migration in code,
+   * and of one that an earlier version of this package applied.
+   */
+  readonly difference: readonly string[] | undefined;
+}
+
+/** Finds the applied migrations whose files have changed, with what the history kept of them held against them. */
+export async function readChangedFiles(
+  db: DatabaseBridge,
+  applied: readonly AppliedMigration[],
+  known: readonly Migration[],
+): Promise<ChangedFile[]> {
+  const versions = new Map(known.map((migration) => [migration.version, migration]));
+  const files: ChangedFile[] = [];
+  for (const { applied: attempt, file } of changedMigrations(applied, versions)) {
+    const { up } = await readKeptTexts(db, attempt.version);
+    const isText = up !== undefined && file.code === undefined;
+    files.push({
+      version: file.version,
+      filename: file.filename,
+      appliedAt: attempt.appliedAt,
+      difference: isText ? fileDifference(up, file.sql) : undefined,
+    });
+  }
+  return files;
+}

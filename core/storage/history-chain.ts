@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+
+import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
+import { firstColumnNames, HISTORY_TABLE, missingColumns } from './history-table.js';
+
+const chained = [...firstColumnNames.filter((name) => name !== 'id'), 'release', 'up_sql', 'down_sql'];
+
+/** The hash of one row over the hash of the row before it: a row that is changed, moved or taken out breaks the chain. */
+export function linkHash(previous: string, row: Row): string {
+  return createHash('sha256')
+    .update(JSON.stringify([previous, ...chained.map((name) => row[name] ?? null)]))
+    .digest('hex');
+}
+
+/** Chains the rows anew, as they are now: what somebody has accepted is protected from then on. */
+export async function chainRows(db: DatabaseBridge): Promise<void> {
+  let previous = '';
+  for (const row of await db.query(`SELECT id, ${chained.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`)) {
+    previous = linkHash(previous, row);
+    await db.execute(`UPDATE ${HISTORY_TABLE} SET hash = ? WHERE id = ?`, [previous, row.id ?? null]);
+  }
+}
+
+/**
+ * Finds rows of the history that were changed, moved or taken out by hand. That the last ones were taken out shows in the
+ * counter of the table's ids, as long as none was added since.
+ *
+ * @returns a sentence a fault; none where the chain holds, or where the history is older than the chain
+ */
+export async function findTampering(db: DatabaseBridge): Promise<string[]> {
+  if ((await missingColumns(db)).length > 0) return [];
+  const rows = await db.query(`SELECT id, hash, ${chained.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`);
+  let previous = '';
+  for (const row of rows) {
+    const expected = linkHash(previous, row);
+    if (row.hash !== expected) {
+      const subject = `row ${String(row.id)} (${String(row.filename)}, ${String(row.status)})`;
+      return [`${subject} or a row before it was changed, moved or taken out`];
+    }
+    previous = expected;
+  }
+  const last = rows.at(-1)?.id ?? 0;
+  return (await wasLonger(db, last)) ? [`one or more rows after row ${String(last)} were taken out`] : [];
+}
+
+/** Whether AUTOINCREMENT has given a higher id than the last one that is there. */
+async function wasLonger(db: DatabaseBridge, last: SqlValue): Promise<boolean> {
+  const [counters] = await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'");
+  if (counters === undefined) return false;
+  const [higher] = await db.query('SELECT 1 FROM sqlite_sequence WHERE lower(name) = ? AND seq > ?', [
+    HISTORY_TABLE,
+    last,
+  ]);
+  return higher !== undefined;
+}
