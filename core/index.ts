@@ -15,14 +15,36 @@ export type {
   UpgradeReport,
 } from './storage/upgrade-report.js';
 export type { Progress, ProgressEvent } from './storage/upgrade-progress.js';
+export { inspectDatabase, type Inspection } from './storage/database-inspection.js';
+export type { ChangedFile } from './storage/changed-files.js';
+export type { PlannedCompletion, PlannedMigration, PlannedWork } from './storage/planned-work.js';
+export { LegacyRefusedError, type LegacyMode } from './storage/legacy-mode.js';
 export {
-  inspectDatabase,
-  type Inspection,
-  type PlannedCompletion,
-  type PlannedMigration,
-} from './storage/database-inspection.js';
-export { verifyDatabase, type Verification } from './storage/database-verification.js';
+  verifyDatabase,
+  type Verification,
+  type VerificationOptions,
+} from './storage/database-verification.js';
+export { runChecks, type CheckResult } from './storage/database-checks.js';
+export { readChecks, type DatabaseCheck, type Expectation } from './storage/check-files.js';
+export { rehearseUpgrade, type RehearsalOptions, type RehearsalReport } from './storage/rehearsal.js';
+export type { RehearsalError, RehearsedStep } from './storage/rehearsal-run.js';
+export type { ContentDifference, RoundTrip } from './storage/round-trip.js';
+export type { RowDifference } from './storage/table-digest.js';
+export type { SchemaChange } from './storage/schema-changes.js';
+export type { TouchedRows } from './storage/touched-rows.js';
+export {
+  baselineDatabase,
+  type BaselineFile,
+  type BaselineOptions,
+  type BaselineReport,
+} from './storage/database-baseline.js';
+export { repairHistory, type RepairOptions, type RepairReport } from './storage/history-repair.js';
+export type { HistoryChangeOptions } from './storage/history-change.js';
+export type { MarkedMigration } from './storage/repair-decision.js';
+export type { CheckViolations } from './storage/table-rebuild.js';
+export { fileDifference } from './storage/text-difference.js';
 export { readMigrations } from './storage/migration-files.js';
+export { defineMigration, type CodeMigration } from './storage/code-migrations.js';
 export type {
   Directives,
   DownScript,
@@ -35,6 +57,7 @@ export type {
 export type { LegacyVersions } from './storage/legacy-evidence.js';
 export type { AppliedMigration, ToleratedViolations } from './storage/migration-history.js';
 export type { SchemaDifference } from './storage/schema-comparison.js';
+export type { Drift } from './storage/schema-mending.js';
 export { worldLegacyVersions, worldMigrationsDir } from './storage/world-migrations.js';
 export * from './errors.js';
 export type { Agent, AgentValues, AgentWithMemory, Agents } from './storage/agents.js';

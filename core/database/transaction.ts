@@ -67,6 +67,29 @@ export async function withSnapshot<Result>(db: DatabaseBridge, work: () => Promi
 }
 
 /**
+ * Carries out `work` in a transaction of which nothing is kept.
+ *
+ * @param begin `BEGIN IMMEDIATE` where the work writes, so that it waits for other writers before and not in its middle
+ * @throws DatabaseError when the transaction cannot begin or be rolled back, and whatever `work` throws
+ */
+export async function withRollback<Result>(
+  db: DatabaseBridge,
+  begin: 'BEGIN' | 'BEGIN IMMEDIATE',
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await db.execute(begin);
+  let result: Result;
+  try {
+    result = await work();
+  } catch (error) {
+    await rollBack(db, ['ROLLBACK'], error);
+    throw error;
+  }
+  await rollBack(db, ['ROLLBACK'], undefined);
+  return result;
+}
+
+/**
  * Carries out `work` as a part of the transaction that is open: where it fails, it alone is undone.
  *
  * @throws DatabaseError when SQLite refuses, and whatever `work` throws
@@ -104,12 +127,16 @@ async function whileBusy(
   }
 }
 
-/** Undoes what `first` made fail. After a full disk, an I/O error or an interrupt, SQLite has done so by itself. */
+/**
+ * Undoes what `first` made fail; undefined where nothing did. After a full disk, an I/O error or an interrupt, SQLite has
+ * done so by itself.
+ */
 async function rollBack(db: DatabaseBridge, statements: readonly string[], first: unknown): Promise<void> {
   try {
     for (const statement of statements) await db.execute(statement);
   } catch (error) {
     if (/no transaction is active|no such savepoint/.test(messageOf(error))) return;
+    if (first === undefined) throw error;
     throw new DatabaseError(
       `${messageOf(first)} What had been done could not be rolled back: ${messageOf(error)}`,
       error instanceof DatabaseError ? error.sqliteCode : 'SQLITE_ERROR',

@@ -1,5 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { UpgradeBridgeError, type ErrorCode } from '../errors.js';
+import { readChangedFiles, type ChangedFile } from './changed-files.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import { probeDatabase, type DatabaseState, type ProbedState } from './database-state.js';
@@ -7,23 +8,13 @@ import { claimDifferences } from './legacy-evidence.js';
 import { LegacyBridge } from './legacy-migrations.js';
 import { readHistory, readHistoryShape, type AppliedMigration } from './migration-history.js';
 import { planMigrations, type MigrationPlan } from './migration-plan.js';
+import type { Migration } from './migration.js';
+import { plannedWork, type PlannedWork } from './planned-work.js';
 import { resolveSource, type MigrationSource } from './upgrade-options.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 
-/** A file that would be applied, or recorded because its work is there already. */
-export interface PlannedMigration {
-  readonly version: number;
-  readonly filename: string;
-  readonly description: string;
-}
-
-/** A file that is there in part, with what would be added or given its right form. */
-export interface PlannedCompletion extends PlannedMigration {
-  readonly objects: readonly string[];
-}
-
 /** What a database is and what an upgrade would do to it. */
-export interface Inspection {
+export interface Inspection extends PlannedWork {
   readonly database: string;
   /** `newer`: its history has a migration that these files do not. */
   readonly kind: DatabaseState['kind'] | 'newer';
@@ -39,16 +30,15 @@ export interface Inspection {
   readonly applied: readonly AppliedMigration[];
   /** The newest attempts that failed, of versions that do not stand applied. */
   readonly failed: readonly AppliedMigration[];
-  readonly adoptable: readonly PlannedMigration[];
-  readonly completable: readonly PlannedCompletion[];
-  readonly pending: readonly PlannedMigration[];
+  /** The applied files that are not what they were when they were applied. */
+  readonly changed: readonly ChangedFile[];
   /** Why an upgrade would be refused. */
   readonly problem: { readonly code: ErrorCode; readonly message: string; readonly hint: string } | undefined;
 }
 
 function planOrProblem(
   state: DatabaseState,
-  migrations: Parameters<typeof planMigrations>[1],
+  migrations: readonly Migration[],
 ): { plan: MigrationPlan; problem: UpgradeBridgeError | undefined } {
   try {
     return { plan: planMigrations(state, migrations), problem: undefined };
@@ -62,13 +52,17 @@ interface Found {
   readonly probed: ProbedState;
   /** Every attempt; a database in which each of them failed is not managed for that. */
   readonly history: readonly AppliedMigration[];
+  readonly changed: readonly ChangedFile[];
 }
 
-async function look(db: DatabaseBridge): Promise<Found> {
+async function look(db: DatabaseBridge, migrations: readonly Migration[]): Promise<Found> {
   const probed = await probeDatabase(db);
-  if (probed.kind === 'managed') return { probed, history: probed.history };
+  if (probed.kind === 'managed') {
+    const { history, applied } = probed;
+    return { probed, history, changed: await readChangedFiles(db, applied, migrations) };
+  }
   const { kind } = await readHistoryShape(db);
-  return { probed, history: kind === 'ours' ? await readHistory(db) : [] };
+  return { probed, history: kind === 'ours' ? await readHistory(db) : [], changed: [] };
 }
 
 function lastFailures(
@@ -121,7 +115,9 @@ export async function inspectDatabase(
   const resolved = await resolveSource(source);
   const file = await resolveDatabaseFile(path, 'read');
   const bridge = new LegacyBridge(resolved);
-  const found = file.exists ? await readDatabase(resolved.driver, file, 'read-only', look) : undefined;
+  const found = file.exists
+    ? await readDatabase(resolved.driver, file, 'read-only', (db) => look(db, resolved.migrations))
+    : undefined;
   const state: DatabaseState =
     found === undefined ? { kind: 'absent' } : await bridge.recognise(found.probed);
   const { plan, problem } = planOrProblem(state, resolved.migrations);
@@ -136,23 +132,11 @@ export async function inspectDatabase(
     differences: differencesOf(state),
     applied,
     failed: lastFailures(found?.history ?? [], applied),
-    adoptable: plan.baseline
-      .filter((file) => file.state === 'present')
-      .map(({ migration }) => planned(migration)),
-    completable: plan.baseline
-      .filter((file) => file.state === 'partial')
-      .map(({ migration, missing, different }) => ({
-        ...planned(migration),
-        objects: [...missing, ...different].map(({ label }) => label),
-      })),
-    pending: plan.pending.map(planned),
+    changed: found?.changed ?? [],
+    ...plannedWork(plan),
     problem:
       problem === undefined
         ? undefined
         : { code: problem.code, message: problem.message, hint: problem.hint },
   };
-}
-
-function planned({ version, filename, description }: PlannedMigration): PlannedMigration {
-  return { version, filename, description };
 }

@@ -1,5 +1,6 @@
 import type { DatabaseBridge, DatabaseDriver, OpenMode } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
+import { LockedError, UpgradeBridgeError } from '../errors.js';
 import type { DatabaseFile } from './database-file.js';
 import { nameReadError } from './database-state.js';
 
@@ -24,5 +25,37 @@ export async function readDatabase<Result>(
     }
   } catch (error) {
     throw nameReadError(error, file.path);
+  }
+}
+
+/** How long a reader waits for others, and what ends the waiting. */
+export interface Patience {
+  readonly lockWaitMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Carries out reading work before a database is changed: waits while a writer keeps readers out, and lets SQLite undo a
+ * change that was cut off.
+ *
+ * @throws LockedError, UnreadableDatabaseError, FileAccessError when SQLite cannot read the file
+ */
+export async function readPatiently<Result>(
+  driver: DatabaseDriver,
+  file: DatabaseFile,
+  { lockWaitMs, signal }: Patience,
+  work: (db: DatabaseBridge) => Promise<Result>,
+): Promise<Result> {
+  const started = performance.now();
+  for (let mode: 'read-only' | 'read-write' = 'read-only'; ;) {
+    try {
+      return await readDatabase(driver, file, mode, work);
+    } catch (error) {
+      const waits = error instanceof LockedError && performance.now() - started < lockWaitMs;
+      const recovers =
+        error instanceof UpgradeBridgeError && error.code === 'NEEDS_RECOVERY' && mode === 'read-only';
+      if (signal?.aborted === true || !(waits || recovers)) throw error;
+      if (recovers) mode = 'read-write';
+    }
   }
 }

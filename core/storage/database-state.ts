@@ -186,3 +186,17 @@ export function recogniseDatabase(
     }
   }
 }
+
+/** What a database is, as the name of a backup says it: `legacy4`, `v9`. */
+export function stateLabel(state: DatabaseState): string {
+  switch (state.kind) {
+    case 'legacy':
+      return `legacy${state.claimed}`;
+    case 'managed':
+      return `v${state.applied.at(-1)?.version ?? 0}`;
+    case 'absent':
+    case 'empty':
+    case 'foreign':
+      return state.kind;
+  }
+}

@@ -1,16 +1,20 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { FileAccessError } from '../errors.js';
+import { readChangedFiles, type ChangedFile } from './changed-files.js';
+import { findChecks, runChecks, type CheckResult } from './database-checks.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { checkIntegrity, type IntegrityResult } from './database-integrity.js';
 import { countViolations } from './database-inventory.js';
 import { readDatabase } from './database-reading.js';
-import { probeDatabase, type DatabaseState } from './database-state.js';
+import { probeDatabase, userVersionFor, type DatabaseState } from './database-state.js';
 import { LegacyBridge } from './legacy-migrations.js';
 import { newViolations } from './migration-guards.js';
-import type { AppliedMigration, ToleratedViolations } from './migration-history.js';
-import { planMigrations } from './migration-plan.js';
+import { findTampering, toleratedViolations, type ToleratedViolations } from './migration-history.js';
+import { planMigrations, type MigrationPlan } from './migration-plan.js';
 import { replayMigrations } from './migration-replay.js';
+import type { Migration } from './migration.js';
 import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
+import { findDrift, type Drift } from './schema-mending.js';
 import { readSchema } from './schema-snapshot.js';
 import { resolveSource, type MigrationSource } from './upgrade-options.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
@@ -19,12 +23,21 @@ import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 export interface Verification {
   readonly database: string;
   readonly kind: DatabaseState['kind'];
-  /** Whether nothing is pending, nothing missing or different, nothing damaged and no foreign key newly broken. */
+  /**
+   * Whether nothing is pending, nothing missing, different or changed, nothing damaged, no foreign key newly broken and
+   * the history as it was written.
+   * Whether nothing is pending, nothing missing or different, nothing damaged, no foreign key newly broken, and every
+   * check of the project's own met.
+   */
   readonly ok: boolean;
   /** Files that wait to be applied, adopted or completed. */
   readonly pending: readonly string[];
-  /** What is missing or different, against the files that stand applied. */
-  readonly drift: readonly SchemaDifference[];
+  /** The applied files that are not what they were when they were applied. The schema is held against today's. */
+  readonly changed: readonly ChangedFile[];
+  /** Rows of the history that were changed, moved or taken out by hand, as sentences. */
+  readonly tampering: readonly string[];
+  /** What is missing or different, against the files that stand applied, with the statements that would mend it. */
+  readonly drift: readonly Drift[];
   /** What the database has beyond the files: its owner's own. */
   readonly extras: readonly SchemaDifference[];
   readonly integrity: IntegrityResult;
@@ -34,41 +47,59 @@ export interface Verification {
   readonly violations: readonly ToleratedViolations[];
   /** Whether `PRAGMA user_version` tells the newest applied version. */
   readonly userVersion: { readonly found: number; readonly expected: number } | undefined;
+  /** What became of the project's own checks. */
+  readonly checks: readonly CheckResult[];
 }
 
-/** The violations that the newest history row which counted them tolerates. */
-function toleratedBy(applied: readonly AppliedMigration[]): readonly ToleratedViolations[] {
-  const counted = [...applied]
-    .sort((a, b) => a.id - b.id)
-    .filter(({ details }) => details.violations !== undefined);
-  return counted.at(-1)?.details.violations ?? [];
+/** The files and the past to hold a database against, and the project's own checks. */
+export interface VerificationOptions extends MigrationSource {
+  /**
+   * The path of a file of checks; `false` for none. Default: `checks.sql` in the folder of the migrations, where it is
+   * there. Checks that write take the write lock while they are carried out, and are rolled back.
+   */
+  readonly checks?: string | false | undefined;
+}
+
+/** Looks whether these files can be held against a database at all: one that was changed can, and is told of apart. */
+function planUnchanged(state: DatabaseState, migrations: readonly Migration[]): MigrationPlan {
+  if (state.kind !== 'managed') return planMigrations(state, migrations);
+  const versions = new Map(migrations.map((migration) => [migration.version, migration]));
+  const applied = state.applied.map((attempt) => ({
+    ...attempt,
+    checksum: versions.get(attempt.version)?.checksum ?? attempt.checksum,
+  }));
+  return planMigrations({ ...state, applied }, migrations);
 }
 
 /**
- * Holds a database against its files: schema, integrity, foreign keys, user_version. Changes no byte of it.
+ * Holds a database against its files: schema, integrity, foreign keys, user_version; and carries out the project's own
+ * checks. Changes no row of it, and no byte where no check writes.
  *
- * A managed database is compared with what its applied files make, any other with what all files make.
+ * A managed database is compared with what its applied files make, any other with what all files make. A file that was
+ * changed since is no error here: the result shows the change.
  *
  * @param path the database file
  * @param source the files and the past to hold it against; the world storage layer's own unless said
  * @throws FileAccessError (MISSING_DATABASE) when there is no such file
+ * @throws MigrationFileError when a file, or that of the checks, is not as it must be
  * @throws ForeignDatabaseError, NewerDatabaseError, HistoryConflictError, UnreadableDatabaseError when it is not a
  *   database that these files can be held against
  */
 export async function verifyDatabase(
   path: string,
-  source: MigrationSource = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
+  source: VerificationOptions = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
 ): Promise<Verification> {
   const resolved = await resolveSource(source);
+  const checks = await findChecks(source.migrations, source.checks);
   const file = await resolveDatabaseFile(path, 'read');
   if (!file.exists)
     throw new FileAccessError('MISSING_DATABASE', `There is no database at "${path}".`, {
       hint: 'Check the path.',
     });
   const bridge = new LegacyBridge(resolved);
-  return readDatabase(resolved.driver, file, 'read-only', async (db: DatabaseBridge) => {
+  const found = await readDatabase(resolved.driver, file, 'read-only', async (db: DatabaseBridge) => {
     const state = await bridge.recognise(await probeDatabase(db));
-    const plan = planMigrations(state, resolved.migrations);
+    const plan = planUnchanged(state, resolved.migrations);
     const applied = state.kind === 'managed' ? state.applied : [];
     const versions = new Set(applied.map(({ version }) => version));
     const files =
@@ -76,15 +107,20 @@ export async function verifyDatabase(
         ? resolved.migrations.filter(({ version }) => versions.has(version))
         : resolved.migrations;
     const { final } = await replayMigrations(resolved.driver, files);
-    const differences = compareSchemas(final, await readSchema(db));
-    const drift = differences.filter(({ kind }) => kind !== 'extra');
+    const live = await readSchema(db);
+    const drift = findDrift(final, live).map((finding) => finding.drift);
+    const changed = await readChangedFiles(db, applied, resolved.migrations);
+    const tampering = state.kind === 'managed' ? await findTampering(db) : [];
     const integrity = await checkIntegrity(db, 'full');
     const violations = await countViolations(db);
-    const broken = newViolations(toleratedBy(applied), violations);
-    const newest = applied.at(-1)?.version ?? 0;
+    const broken = newViolations(
+      toleratedViolations(state.kind === 'managed' ? state.history : []),
+      violations,
+    );
+    const expected = userVersionFor(applied);
     const userVersion =
-      state.kind === 'managed' && newest <= 0x7fffffff && state.userVersion !== newest
-        ? { found: state.userVersion, expected: newest }
+      state.kind === 'managed' && state.userVersion !== expected
+        ? { found: state.userVersion, expected }
         : undefined;
     const pending = [...plan.baseline.map(({ migration }) => migration), ...plan.pending]
       .sort((a, b) => a.version - b.version)
@@ -95,16 +131,22 @@ export async function verifyDatabase(
       ok:
         pending.length === 0 &&
         drift.length === 0 &&
+        changed.length === 0 &&
+        tampering.length === 0 &&
         integrity.damage.length === 0 &&
         broken.length === 0 &&
         userVersion === undefined,
       pending,
+      changed,
+      tampering,
       drift,
-      extras: differences.filter(({ kind }) => kind === 'extra'),
+      extras: compareSchemas(final, live).filter(({ kind }) => kind === 'extra'),
       integrity,
       newViolations: broken,
       violations,
       userVersion,
     };
   });
+  const results = await runChecks(path, checks);
+  return { ...found, ok: found.ok && results.every(({ ok }) => ok), checks: results };
 }

@@ -277,7 +277,7 @@ function* definitionPositions(tokens: readonly Token[]): Generator<number, void,
 }
 
 /** The name at a position, without the name of its database: of `main.users` it is `users`. */
-function nameAt(tokens: readonly Token[], position: number): string | undefined {
+export function nameAt(tokens: readonly Token[], position: number): string | undefined {
   const qualified = tokens[position + 1]?.text === '.';
   return nameOf(tokens[qualified ? position + 2 : position]);
 }

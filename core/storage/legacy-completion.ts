@@ -71,20 +71,22 @@ class FileCompletion {
     await this.db.executeScript(`ALTER TABLE ${name} ADD COLUMN ${column.sql}`);
   }
 
+  /** Gives each object the form that this file gives it; where a later adopted file gives it another, its turn comes. */
   private async completeObjects(): Promise<void> {
-    const { missing, different } = this.file;
+    const wanted = [...this.file.missing, ...this.file.different]
+      .filter(({ type }) => isObject(type))
+      .map((element) => ({ key: element.name, object: this.ownObject(element) }));
     const { objects } = await readSchema(this.db);
     // With a view go the triggers on it.
     const onViews: ObjectSnapshot[] = [];
-    for (const { type, name } of different) {
-      const object = objects.get(name);
-      if (object === undefined) continue;
-      await this.db.executeScript(`DROP ${type} ${quoteName(object.name)}`);
-      if (type === 'view') onViews.push(...[...objects.values()].filter((other) => isOn(object, other)));
+    for (const { key } of wanted) {
+      const there = objects.get(key);
+      if (there === undefined) continue;
+      await this.db.executeScript(`DROP ${there.type} IF EXISTS ${quoteName(there.name)}`);
+      onViews.push(...[...objects.values()].filter((other) => isOn(there, other)));
     }
     for (const type of ['index', 'view', 'trigger'] as const)
-      for (const element of [...missing, ...different])
-        if (element.type === type) await this.db.executeScript(this.objectSql(element));
+      for (const { object } of wanted) if (object.type === type) await this.db.executeScript(object.sql);
     const now = await readSchema(this.db);
     for (const trigger of onViews)
       if (![...now.objects.values()].some(({ type, name }) => type === 'trigger' && name === trigger.name))
@@ -105,12 +107,10 @@ class FileCompletion {
     return step;
   }
 
-  /** The statement that makes an element, in the newest form that an adopted file gives it. */
-  private objectSql({ type, name, label }: SchemaElement): string {
-    const step = this.newest((element) => element.type === type && element.name === name);
-    const object = step.after.objects.get(name) ?? this.steps[0]?.after.objects.get(name);
+  private ownObject({ name, label }: SchemaElement): ObjectSnapshot {
+    const object = this.steps[0]?.after.objects.get(name);
     if (object === undefined) throw new Error(`The replay has no ${label}.`);
-    return object.sql;
+    return object;
   }
 }
 
@@ -120,7 +120,7 @@ function isRule({ type }: SchemaElement): boolean {
 }
 
 function isOn(view: ObjectSnapshot, other: ObjectSnapshot): boolean {
-  return other.type === 'trigger' && foldName(other.table) === foldName(view.name);
+  return view.type === 'view' && other.type === 'trigger' && foldName(other.table) === foldName(view.name);
 }
 
 /**

@@ -1,18 +1,26 @@
-import type { DatabaseBridge } from '../database/database-bridge.js';
-import { LockedError, MigrationFailedError, UpgradeBridgeError } from '../errors.js';
+import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import { MigrationFailedError, UpgradeBridgeError } from '../errors.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
-import { readDatabase } from './database-reading.js';
+import { readPatiently } from './database-reading.js';
 import {
   needsReplay,
   probeDatabase,
   recogniseDatabase,
+  stateLabel,
   type DatabaseState,
   type ProbedState,
 } from './database-state.js';
 import { completeFile } from './legacy-completion.js';
 import { weighEvidence } from './legacy-evidence.js';
+import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
 import { attemptAt, type Attempt } from './migration-history.js';
-import { isUpToDate, planMigrations, type Goal, type MigrationPlan } from './migration-plan.js';
+import {
+  isUpToDate,
+  planMigrations,
+  refuseOutsideTransaction,
+  type Goal,
+  type MigrationPlan,
+} from './migration-plan.js';
 import { refuseUnmetRequirements } from './migration-requirements.js';
 import { keptMigrations } from './kept-migrations.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
@@ -27,7 +35,7 @@ import {
   type ResolvedSource,
   type UpgradeOptions,
 } from './upgrade-options.js';
-import { reportUpgrade, type UpgradeReport } from './upgrade-report.js';
+import { logReport, reportIntent, reportUpgrade, type UpgradeReport } from './upgrade-report.js';
 import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-request.js';
 
 const nothingReplayed: Replay = { steps: [], final: { tables: new Map(), objects: new Map() } };
@@ -40,11 +48,13 @@ export class LegacyBridge implements Bridge {
   /**
    * @param goal where the upgrade is to end
    * @param undoFromHistory whether migrations that are no files of this program may be undone by what the history kept
+   * @param legacyMode whether a legacy database may be upgraded
    */
   constructor(
     private readonly source: ResolvedSource,
     private readonly goal: Goal = { kind: 'newest' },
     private readonly undoFromHistory = false,
+    private readonly legacyMode: LegacyMode = 'bridge',
   ) {}
 
   /** Says what a probed database is; the files are replayed only where its schema has to be weighed. */
@@ -63,16 +73,25 @@ export class LegacyBridge implements Bridge {
     return plan;
   }
 
-  readonly look = async (db: DatabaseBridge): Promise<UpgradeWork> => {
+  /** Says what a database is and what would be done. */
+  readonly survey = async (db: DatabaseBridge): Promise<UpgradeWork> => {
     const state = await this.recognise(await probeDatabase(db));
     const plan = await this.plan(db, state);
     if (state.kind === 'legacy') this.strict = true;
-    return { state, plan, from: fromName(state) };
+    return { state, plan, from: stateLabel(state) };
+  };
+
+  /** The same where it will be done, and so refuses what is not to be upgraded: it may have become legacy meanwhile. */
+  readonly look = async (db: DatabaseBridge): Promise<UpgradeWork> => {
+    const work = await this.survey(db);
+    if (work.state.kind === 'legacy' && this.legacyMode !== 'bridge')
+      throw new LegacyRefusedError(reportIntent(db.location, work, 0));
+    return work;
   };
 
   /** What is to be done where there is nothing to look at. */
   workFor(state: DatabaseState): UpgradeWork {
-    return { state, plan: planMigrations(state, this.source.migrations, this.goal), from: fromName(state) };
+    return { state, plan: planMigrations(state, this.source.migrations, this.goal), from: stateLabel(state) };
   }
 
   readonly adopt = async (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
@@ -146,42 +165,6 @@ export class LegacyBridge implements Bridge {
   }
 }
 
-/** What a database is before the upgrade, as the name of its backup says it. */
-function fromName(state: DatabaseState): string {
-  switch (state.kind) {
-    case 'legacy':
-      return `legacy${state.claimed}`;
-    case 'managed':
-      return `v${state.applied.at(-1)?.version ?? 0}`;
-    case 'absent':
-    case 'empty':
-    case 'foreign':
-      return state.kind;
-  }
-}
-
-/** Looks at the file, waits while a writer keeps readers out, and lets SQLite undo a change that was cut off. */
-async function lookPatiently(
-  source: ResolvedSource,
-  file: DatabaseFile,
-  options: UpgradeOptions,
-  look: (db: DatabaseBridge) => Promise<UpgradeWork>,
-): Promise<UpgradeWork> {
-  const started = performance.now();
-  const { lockWaitMs } = resolveSettings(options);
-  for (let mode: 'read-only' | 'read-write' = 'read-only'; ;) {
-    try {
-      return await readDatabase(source.driver, file, mode, look);
-    } catch (error) {
-      const waits = error instanceof LockedError && performance.now() - started < lockWaitMs;
-      const recovers =
-        error instanceof UpgradeBridgeError && error.code === 'NEEDS_RECOVERY' && mode === 'read-only';
-      if (options.signal?.aborted === true || !(waits || recovers)) throw error;
-      if (recovers) mode = 'read-write';
-    }
-  }
-}
-
 /** What a change of a database may do beyond what every upgrade may. */
 export interface ChangeTerms {
   readonly goal: Goal;
@@ -204,17 +187,30 @@ const upwards: ChangeTerms = { goal: { kind: 'newest' }, lossAllowed: false, und
  * @throws MigrationFileError, HistoryConflictError when the files are at fault; not a byte has changed
  * @throws MigrationFailedError when a step failed and was rolled back; the steps before it stay
  * @throws LockedError when other processes do not let go in time
+ * @throws LegacyRefusedError when `legacyMode` is `refuse` and the database is a legacy one; nothing was changed
  */
 export function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeReport> {
-  const goal: Goal = options.to === undefined ? { kind: 'newest' } : { kind: 'up', to: options.to };
-  return changeDatabase(options, { ...upwards, goal });
+  return changeDatabase(options, upTo(options.to));
 }
 
-/** Brings the database in a file where `terms` say. */
-export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradeReport> {
+/** What every upgrade may do: up to the newest migration, or to an older one. */
+export function upTo(version: number | undefined): ChangeTerms {
+  return version === undefined ? upwards : { ...upwards, goal: { kind: 'up', to: version } };
+}
+
+/**
+ * Brings the database in a file where `terms` say.
+ *
+ * @param driver opens the connections; SQLite's own unless given
+ */
+export async function changeDatabase(
+  options: UpgradeOptions,
+  terms: ChangeTerms,
+  driver?: DatabaseDriver,
+): Promise<UpgradeReport> {
   const started = performance.now();
-  resolveSettings(options);
-  const source = await resolveSource(options);
+  const { lockWaitMs } = resolveSettings(options);
+  const source = await resolveSource(options, driver);
   const file = await resolveDatabaseFile(options.database, 'write');
   const logger = source.logger.child({ database: options.database });
   if (file.networkFileSystem !== undefined)
@@ -222,9 +218,11 @@ export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms
       { fileSystem: file.networkFileSystem },
       'the database is on a network file system, where locks may fail',
     );
-  const bridge = new LegacyBridge({ ...source, logger }, terms.goal, terms.undoFromHistory);
+  const legacyMode = resolveLegacyMode(options.legacyMode);
+  const bridge = new LegacyBridge({ ...source, logger }, terms.goal, terms.undoFromHistory, legacyMode);
+  const patience = { lockWaitMs, signal: options.signal };
   const work = file.exists
-    ? await lookPatiently(source, file, options, bridge.look)
+    ? await readPatiently(source.driver, file, patience, bridge.survey)
     : bridge.workFor({ kind: 'absent' });
   return change({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
 }
@@ -243,15 +241,17 @@ export async function upgradeConnection(
 ): Promise<UpgradeReport> {
   const started = performance.now();
   const source = await resolveSource(options);
-  const bridge = new LegacyBridge(source);
-  const work = await bridge.look(db);
+  const terms = upTo(options.to);
+  const { goal, undoFromHistory } = terms;
+  const bridge = new LegacyBridge(source, goal, undoFromHistory, resolveLegacyMode(options.legacyMode));
+  const work = await bridge.survey(db);
   return change({
     target: db,
     work,
     bridge,
     source,
     options: { ...options, database: db.location },
-    terms: upwards,
+    terms,
     started,
   });
 }
@@ -277,7 +277,15 @@ async function change({
   started,
 }: Change): Promise<UpgradeReport> {
   const { driver, migrations, logger } = source;
-  const goal = terms.goal.kind === 'newest' ? (migrations.at(-1)?.version ?? 0) : terms.goal.to;
+  const legacyMode = resolveLegacyMode(options.legacyMode);
+  if (work.state.kind === 'legacy' && legacyMode !== 'bridge') {
+    const report = reportIntent(options.database, work, performance.now() - started);
+    logReport(report, logger);
+    if (legacyMode === 'inspect-only') return report;
+    throw new LegacyRefusedError(report);
+  }
+  if (options.transaction === 'all') refuseOutsideTransaction(work.plan);
+  const goal = 'to' in terms.goal ? terms.goal.to : (migrations.at(-1)?.version ?? 0);
   const result = isUpToDate(work.plan)
     ? nothingDone
     : await runMigrations({
@@ -293,30 +301,4 @@ async function change({
   const report = reportUpgrade(options.database, work.state, result, performance.now() - started);
   logReport(report, logger);
   return report;
-}
-
-function logReport(report: UpgradeReport, logger: ResolvedSource['logger']): void {
-  if (report.upToDate) {
-    logger.debug({ version: report.version, ms: report.ms }, 'up to date');
-    return;
-  }
-  for (const difference of report.differences) logger.warn({ difference }, 'claim and evidence differ');
-  for (const violation of report.violations)
-    logger.warn(violation, 'rows that break a foreign key were kept');
-  for (const violation of report.checkViolations) logger.warn(violation, 'rows that break a check were kept');
-  logger.info(
-    {
-      found: report.found,
-      claimed: report.claimed,
-      evident: report.evident,
-      adopted: report.adopted.length,
-      completed: report.completed.length,
-      applied: report.applied.length,
-      rolledBack: report.rolledBack.length,
-      version: report.version,
-      rows: report.rows.reduce((sum, { after }) => sum + after, 0),
-      ms: report.ms,
-    },
-    'upgraded',
-  );
 }

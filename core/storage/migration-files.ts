@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,8 +6,12 @@ import { MigrationFileError, messageOf } from '../errors.js';
 import { systemErrorCode } from './file-system.js';
 import { readHeader } from './migration-header.js';
 import { HISTORY_TABLE } from './migration-history.js';
+import { textOf } from './migration-text.js';
 import type { DownScript, Migration } from './migration.js';
 import { checkScript } from './sql-script.js';
+
+/** The one file in a folder of migrations that is SQL and no migration: the project's own checks. */
+export const CHECKS_FILE = 'checks.sql';
 
 /** How migration files are read. */
 export interface MigrationFileOptions {
@@ -36,6 +39,7 @@ const FILES_AT_ONCE = 8;
  *
  * Entries that do not end in `.sql` are none of its business. Those that do must be migrations, or the way back of one
  * (`NNNN_name.down.sql` beside its `NNNN_name.sql`): a file that is passed over unseen is a schema that is wrong unseen.
+ * Only `checks.sql` is neither, and left to `readChecks`.
  *
  * @throws MigrationFileError when the folder cannot be read or holds no migration, when a name, a number, a text or a
  * directive is not as it must be, or when a statement may not stand in a migration
@@ -134,7 +138,7 @@ export function checksumOf(sql: string): string {
 function migrationNames(entries: readonly string[]): MigrationName[] {
   const names: MigrationName[] = [];
   for (const entry of entries) {
-    if (!/\.sql$/i.test(entry)) continue;
+    if (!/\.sql$/i.test(entry) || entry === CHECKS_FILE) continue;
     if (downName.test(entry)) refuseLonelyDown(entry, entries);
     else names.push(migrationName(entry, entries));
   }
@@ -179,6 +183,7 @@ function badName(filename: string, message: string, hint: string): MigrationFile
 }
 
 function renameHint(filename: string): string {
+  if (/^checks?\.sql$/i.test(filename)) return `A file of checks is named ${CHECKS_FILE}.`;
   const elsewhere = 'If it is no migration, move it out of the folder.';
   if (filename.startsWith('.'))
     return `It is a hidden file that another program may have left: delete it. ${elsewhere}`;
@@ -252,49 +257,4 @@ function reasonOf(error: unknown): string {
 function unreadable(file: string, message: string, cause?: unknown): MigrationFileError {
   const hint = 'Check the path and the permissions, and that the program was packed with its SQL files.';
   return new MigrationFileError('UNREADABLE_MIGRATIONS', message, file, undefined, { hint, cause });
-}
-
-// Text
-
-/** The bytes as text, without BOM and with LF line ends, so that an editor or git cannot change the checksum. */
-function textOf(bytes: Uint8Array, filename: string): string {
-  if (!isUtf8(bytes)) throw notUtf8(bytes, filename);
-  try {
-    return withLineFeeds(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw unreadable(filename, `The migration ${filename} cannot be read: ${reasonOf(error)}.`, error);
-  }
-}
-
-function withLineFeeds(text: string): string {
-  return text.replace(/\r\n?/g, '\n');
-}
-
-function notUtf8(bytes: Uint8Array, filename: string): MigrationFileError {
-  const offset = lengthOfUtf8(bytes);
-  const line = withLineFeeds(new TextDecoder().decode(bytes.subarray(0, offset))).split('\n').length;
-  const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-  return new MigrationFileError(
-    'BAD_MIGRATION_TEXT',
-    `${filename}, line ${line}: the text is not UTF-8 from byte ${offset} on${isUtf16 ? '; it is UTF-16' : ''}.`,
-    filename,
-    line,
-    { hint: 'Save the file as UTF-8.' },
-  );
-}
-
-/** How many bytes from the beginning on are UTF-8, found by halving. */
-function lengthOfUtf8(bytes: Uint8Array): number {
-  const lastBytes = [0, 1, 2, 3];
-  // The end of a prefix may cut a character in two; with up to three bytes fewer it is whole again.
-  const soundPrefix = (length: number) =>
-    lastBytes.map((fewer) => Math.max(0, length - fewer)).find((whole) => isUtf8(bytes.subarray(0, whole)));
-  let sound = 0;
-  let broken = bytes.length + 1;
-  while (broken - sound > 1) {
-    const middle = Math.floor((sound + broken) / 2);
-    if (soundPrefix(middle) === undefined) broken = middle;
-    else sound = middle;
-  }
-  return soundPrefix(sound) ?? 0;
 }

@@ -44,7 +44,7 @@ const forms: Record<DirectiveWord, string> = {
 const meantAsDirective = /^[\s*]*migrations?\s*:\s*(allow-loss|drops|no-transaction|requires)(?![\w-])/i;
 
 /** "Semantic Versioning 2.0.0": three numbers, then perhaps a pre-release and a build. */
-const semanticVersion =
+export const semanticVersion =
   /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
 
 /**
@@ -179,16 +179,23 @@ function namesIn(list: string, word: DirectiveWord, parts: number, file: string,
   return [...names, current.join('.')];
 }
 
-/** What is required: a version of SQLite, or features by name, separated by commas. */
-function requirementsIn(list: string, file: string, line: number): Requirement[] {
-  return list.split(',').map((part): Requirement => {
+/** What is required: a version of SQLite, or features by name, separated by commas; undefined where it is neither. */
+export function parseRequirements(list: string): Requirement[] | undefined {
+  const requirements: Requirement[] = [];
+  for (const part of list.split(',')) {
     const [, version] = /^\s*sqlite\s*>=\s*(\d+(?:\.\d+){0,2})\s*$/i.exec(part) ?? [];
-    if (version !== undefined) return { kind: 'sqlite', version };
     const name = part.trim().toLowerCase();
-    if (!/^[a-z][a-z0-9_]*$/.test(name))
-      throw malformed('requires', list, '"sqlite >= VERSION" or the name of a feature', file, line);
-    return { kind: 'feature', name };
-  });
+    if (version !== undefined) requirements.push({ kind: 'sqlite', version });
+    else if (/^[a-z][a-z0-9_]*$/.test(name)) requirements.push({ kind: 'feature', name });
+    else return undefined;
+  }
+  return requirements;
+}
+
+function requirementsIn(list: string, file: string, line: number): Requirement[] {
+  const requirements = parseRequirements(list);
+  if (requirements !== undefined) return requirements;
+  throw malformed('requires', list, '"sqlite >= VERSION" or the name of a feature', file, line);
 }
 
 function malformed(word: DirectiveWord, found: string, expected: string, file: string, line: number): Error {

@@ -202,6 +202,11 @@ export function appliedMigrations(history: readonly AppliedMigration[]): Applied
   return [...newest.values()].sort((a, b) => a.version - b.version);
 }
 
+/** The violations that the newest row which counted them tolerates, whether it stands applied or not. */
+export function toleratedViolations(history: readonly AppliedMigration[]): readonly ToleratedViolations[] {
+  return history.findLast(({ details }) => details.violations !== undefined)?.details.violations ?? [];
+}
+
 /** Makes the history's table where there is none, and brings one of an earlier version of this package to today's shape. */
 export async function ensureHistory(db: DatabaseBridge): Promise<void> {
   if ((await readHistoryShape(db)).kind === 'none') {

@@ -18,7 +18,9 @@ export type Goal =
   /** At this version: what was applied after it is undone, and nothing is applied. */
   | { readonly kind: 'down'; readonly to: number }
   /** At this version, whichever way it lies. */
-  | { readonly kind: 'to'; readonly to: number };
+  | { readonly kind: 'to'; readonly to: number }
+  /** Where the database is without these versions: they are undone, and nothing is applied. */
+  | { readonly kind: 'without'; readonly versions: readonly number[] };
 
 /** One applied migration that is to be undone. */
 export interface RollBack {
@@ -40,6 +42,21 @@ export interface MigrationPlan {
 /** Whether there is nothing to do. */
 export function isUpToDate(plan: MigrationPlan): boolean {
   return plan.baseline.length === 0 && plan.undo.length === 0 && plan.pending.length === 0;
+}
+
+/**
+ * Refuses a plan that is to be carried out in one transaction, where a file of it cannot run in any.
+ *
+ * @throws InvalidOptionError that names every such file
+ */
+export function refuseOutsideTransaction({ undo, pending }: MigrationPlan): void {
+  const scripts = [...undo.map(({ migration }) => migration.down), ...pending];
+  const outside = scripts.filter((script) => script?.directives.noTransaction === true);
+  if (outside.length === 0) return;
+  throw new InvalidOptionError(
+    `${outside.map((script) => script?.filename).join(', ')} cannot run inside a transaction, and the whole upgrade is to be one.`,
+    { hint: 'Nothing was changed. Upgrade with a transaction for each file.' },
+  );
 }
 
 /** @throws NewerDatabaseError when the newest applied migration is newer than every known one */
@@ -136,6 +153,7 @@ function within(goal: Goal, pending: readonly Migration[]): readonly Migration[]
     case 'newest':
       return pending;
     case 'down':
+    case 'without':
       return [];
     case 'up':
     case 'to':
@@ -148,11 +166,25 @@ function refuseUnknownTarget(
   known: readonly Migration[],
   applied: readonly AppliedMigration[],
 ): void {
-  if (goal.kind === 'newest' || goal.to === 0) return;
+  if (goal.kind === 'newest' || goal.kind === 'without' || goal.to === 0) return;
   if ([...known, ...applied].some(({ version }) => version === goal.to)) return;
   throw new InvalidOptionError(`There is no migration ${goal.to} to go to.`, {
     hint: `Give one of ${known.map(({ version }) => version).join(', ')}, or 0 for none.`,
   });
+}
+
+/** Whether the goal is not reached while a version stands applied. */
+function undoes(goal: Goal, version: number): boolean {
+  switch (goal.kind) {
+    case 'newest':
+    case 'up':
+      return false;
+    case 'down':
+    case 'to':
+      return version > goal.to;
+    case 'without':
+      return goal.versions.includes(version);
+  }
 }
 
 function planUndo(
@@ -160,17 +192,14 @@ function planUndo(
   versions: ReadonlyMap<number, Migration>,
   goal: Goal,
 ): readonly RollBack[] {
-  if (goal.kind !== 'down' && goal.kind !== 'to') return [];
-  const undone = applied.filter(({ version }) => version > goal.to).reverse();
+  const undone = applied.filter(({ version }) => undoes(goal, version)).reverse();
   const without = undone.filter(({ version }) => !hasWayBack(versions.get(version)));
   if (without[0] !== undefined)
     throw new HistoryConflictError(
       'NO_WAY_BACK',
-      `There is no way back from ${without.map(({ filename }) => filename).join(', ')}: no down file says how to undo it.`,
+      `There is no way back from ${without.map(({ filename }) => filename).join(', ')}: nothing says how to undo it.`,
       without[0].version,
-      {
-        hint: `Nothing was changed. Write ${without[0].filename.replace(/(\.up)?\.sql$/, '.down.sql')}, or restore the backup that was made before the upgrade.`,
-      },
+      { hint: `Nothing was changed. ${wayBackHint(without[0].filename)}` },
     );
   return undone.flatMap((attempt) => {
     const migration = versions.get(attempt.version);
@@ -178,8 +207,29 @@ function planUndo(
   });
 }
 
-function hasWayBack(migration: Migration | undefined): boolean {
+function wayBackHint(filename: string): string {
+  const missing = filename.endsWith('.sql')
+    ? `Write ${filename.replace(/(\.up)?\.sql$/, '.down.sql')}`
+    : `Give ${filename} a function down`;
+  return `${missing}, or restore the backup that was made before the upgrade.`;
+}
+
+/** Whether a migration says how to undo it. */
+export function hasWayBack(migration: Migration | undefined): boolean {
   return migration?.down !== undefined || migration?.code?.down !== undefined;
+}
+
+/** What the history does not know cannot be undone by it; and to record it first, only to undo it, asks for a look. */
+function refuseUnrecorded(files: readonly FileEvidence[], goal: Goal): void {
+  const held = files.filter(({ state }) => state === 'present' || state === 'partial');
+  const first = held.find(({ migration }) => undoes(goal, migration.version))?.migration;
+  if (first === undefined) return;
+  throw new HistoryConflictError(
+    'NO_WAY_BACK',
+    `The database has no history yet, so that ${first.filename} and what came after it cannot be undone.`,
+    first.version,
+    { hint: 'Nothing was changed. Upgrade it first; what it holds is recorded then, and can be undone.' },
+  );
 }
 
 function planManaged(
@@ -231,6 +281,7 @@ export function planMigrations(
       return { baseline: [], undo: [], pending: within(goal, known) };
     case 'legacy': {
       refuseUnknownTarget(goal, known, []);
+      refuseUnrecorded(found.files, goal);
       const absent = found.files.filter(({ state }) => state === 'absent' || state === 'data-only');
       return {
         baseline: found.files.filter(({ state }) => state === 'present' || state === 'partial'),

@@ -1,5 +1,6 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
 import { isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
+import { lendConnection } from './migration-connection.js';
 import type { Migration, MigrationConnection } from './migration.js';
 import { emptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import type { TableDefinition } from './table-definition.js';
@@ -55,7 +56,10 @@ export async function runStatements(
 }
 
 /** Runs the one statement of a file that cannot run inside a transaction. */
-export async function runAlone(db: DatabaseBridge, { filename, statements }: Migration): Promise<void> {
+export async function runAlone(
+  db: DatabaseBridge,
+  { filename, statements }: Pick<Migration, 'filename' | 'statements'>,
+): Promise<void> {
   for (const { sql, line } of statements) {
     try {
       const [row] = await db.query(sql);
@@ -87,7 +91,7 @@ async function runCode(
   code: (db: MigrationConnection) => Promise<void>,
 ): Promise<void> {
   try {
-    await code(db);
+    await lendConnection(db, filename, code);
   } catch (error) {
     throw failedAt(filename, undefined, error);
   }

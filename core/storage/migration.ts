@@ -34,13 +34,18 @@ export interface DownScript {
   readonly directives: Directives;
 }
 
-/** The connection as a migration in code sees it: inside the transaction of its step. */
+/**
+ * The connection as a migration in code sees it: inside the transaction of its step, and of no use after it. What may not
+ * stand in a file is refused here too, except for bind parameters.
+ */
 export type MigrationConnection = Pick<DatabaseBridge, 'execute' | 'executeScript' | 'query'>;
 
 /** What a migration in code does instead of running statements. */
 export interface MigrationCode {
   readonly up: (db: MigrationConnection) => Promise<void>;
   readonly down: ((db: MigrationConnection) => Promise<void>) | undefined;
+  /** What undoing may lose. */
+  readonly downDirectives: Directives;
 }
 
 /** One numbered SQL file, or one migration in code, that this program knows. */
@@ -53,7 +58,7 @@ export interface Migration {
   readonly description: string;
   /** The text without BOM and with LF line ends. */
   readonly sql: string;
-  /** SHA-256 of `sql`, in hexadecimal. */
+  /** SHA-256 of `sql`, in hexadecimal; of a migration in code what a person set. */
   readonly checksum: string;
   readonly statements: readonly Statement[];
   readonly directives: Directives;

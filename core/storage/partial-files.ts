@@ -46,8 +46,13 @@ export async function sweepPartials(place: BackupPlace): Promise<string[]> {
 function isMadeNow(path: string, maker: number): boolean {
   // In a container, every process may have had our number.
   if (maker === process.pid) return [...making].some((partial) => path.startsWith(partial));
+  return isProcessAlive(maker);
+}
+
+/** Whether there is a process of this number on this machine. */
+export function isProcessAlive(id: number): boolean {
   try {
-    process.kill(maker, 0);
+    process.kill(id, 0);
     return true;
   } catch (error) {
     // It lives, and belongs to another user.

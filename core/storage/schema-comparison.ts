@@ -11,7 +11,12 @@ export interface SchemaDifference {
   readonly name: string;
   /** The difference as a sentence. */
   readonly sentence: string;
+  /** What a thing that is different was expected to be, and what it is; `none such` where it is not there. */
+  readonly detail?: { readonly expected: string; readonly found: string } | undefined;
 }
+
+/** What stands where a constraint is not there. */
+export const noneSuch = 'none such';
 
 /** The columns of a table by name in lower case. */
 export function columnsOf(table: TableSnapshot): ReadonlyMap<string, ColumnDefinition> {
@@ -54,6 +59,7 @@ function difference(
         object,
         name,
         sentence: `${subject} differs: expected ${detail?.expected ?? 'nothing'}, found ${detail?.found ?? 'nothing'}`,
+        detail,
       };
   }
 }
@@ -91,12 +97,12 @@ function compareConstraints(expected: TableSnapshot, found: TableSnapshot): Sche
     ...[...wanted]
       .filter((meaning) => !present.has(meaning))
       .map((meaning) =>
-        difference('different', 'constraint', expected.name, { expected: meaning, found: 'none such' }),
+        difference('different', 'constraint', expected.name, { expected: meaning, found: noneSuch }),
       ),
     ...[...present]
       .filter((meaning) => !wanted.has(meaning))
       .map((meaning) =>
-        difference('different', 'constraint', expected.name, { expected: 'none such', found: meaning }),
+        difference('different', 'constraint', expected.name, { expected: noneSuch, found: meaning }),
       ),
     ...(options(expected) === options(found)
       ? []

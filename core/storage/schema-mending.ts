@@ -1,4 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { ReplayStep } from './migration-replay.js';
 import { compareSchemas, columnsOf, type SchemaDifference } from './schema-comparison.js';
 import {
   emptySchema,
@@ -201,6 +202,18 @@ function objectRemedy(
       ...onView.map(({ sql }) => sql),
     ],
   };
+}
+
+/** The version of the last migration that made or changed a thing. */
+export function makerOf(place: SchemaPlace, steps: readonly ReplayStep[]): number {
+  const maker = steps.findLast(({ before, after }) => textOf(place, before) !== textOf(place, after));
+  return (maker ?? steps.at(-1))?.migration.version ?? 0;
+}
+
+function textOf({ kind, key, column }: SchemaPlace, schema: SchemaSnapshot): string | undefined {
+  if (kind === 'object') return schema.objects.get(key)?.sql;
+  const table = schema.tables.get(key);
+  return kind === 'table' || table === undefined ? table?.sql : columnsOf(table).get(column)?.sql;
 }
 
 /**

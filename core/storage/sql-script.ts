@@ -44,6 +44,22 @@ export function checkScript(sql: string, options: ScriptOptions): readonly State
   return statements;
 }
 
+/**
+ * Refuses SQL that a migration in code hands over, for the reasons for which it may not stand in a file. Bind parameters
+ * may: code has values for them.
+ *
+ * @throws MigrationFileError with the line within the SQL, the reason and what to write instead
+ */
+export function refuseForbidden(
+  sql: string,
+  { file, historyTable }: Omit<ScriptOptions, 'noTransaction'>,
+): void {
+  for (const { tokens, line } of eachStatement(sql, readableTokens(sql, file, 'variables'))) {
+    const refusal = forbiddenStatement(tokens, false, historyTable);
+    if (refusal !== undefined) throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, line, file);
+  }
+}
+
 function failure(
   code: 'BAD_MIGRATION_TEXT' | 'BAD_DIRECTIVE' | 'FORBIDDEN_STATEMENT',
   { reason, hint }: Refusal,
@@ -126,9 +142,14 @@ function refuseSecondStatement(sql: string, file: string): void {
 }
 
 /** The tokens of a file, up to the first that SQLite would refuse, misread or take for the end of the text. */
-function* readableTokens(sql: string, file: string): Generator<Token, void, undefined> {
+function* readableTokens(
+  sql: string,
+  file: string,
+  allowed?: 'variables',
+): Generator<Token, void, undefined> {
   for (const token of eachToken(sql)) {
-    const refusal = unreadable(token);
+    const isAllowed = token.kind === 'variable' && allowed === 'variables';
+    const refusal = isAllowed ? undefined : unreadable(token);
     if (refusal !== undefined) throw failure('BAD_MIGRATION_TEXT', refusal, token.line, file);
     yield token;
   }

@@ -7,6 +7,7 @@ import { chatsOf, type Chats } from './chats.js';
 import { eventsOf, type Events } from './events.js';
 import { upgradeConnection, upgradeDatabase } from './legacy-migrations.js';
 import type { LegacyVersions } from './legacy-evidence.js';
+import { LegacyRefusedError } from './legacy-mode.js';
 import { memoryOf, type Memory } from './memory.js';
 import { applyPragmas, checkPragmaOptions, type PragmaOptions } from './sqlite-schema.js';
 import { StorageSession } from './storage-session.js';
@@ -58,6 +59,8 @@ async function openUpgraded(options: StorageOptions): Promise<{ db: DatabaseBrid
     }
   }
   const report = await upgradeDatabase(upgrade);
+  // The storage works on the newest schema only.
+  if (report.wouldDo !== undefined) throw new LegacyRefusedError(report);
   return { db: await sqlite3Driver.open(options.database, 'read-write'), report };
 }
 
@@ -71,6 +74,8 @@ async function openUpgraded(options: StorageOptions): Promise<{ db: DatabaseBrid
  * await storage.close();
  * ```
  *
+ * @throws LegacyRefusedError when `legacyMode` is `refuse` or `inspect-only` and the database is a legacy one; its
+ *   `report` says what an upgrade would do
  * @throws what `upgradeDatabase` throws; UpgradeBridgeError (PRAGMA_REFUSED) when the connection cannot be set up
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {

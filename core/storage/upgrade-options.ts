@@ -4,7 +4,9 @@ import { InvalidOptionError, MigrationFileError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { checkRetention } from './backup-retention.js';
 import type { BackupPolicy } from './backup-policy.js';
+import { mergeMigrations, type CodeMigration } from './code-migrations.js';
 import type { LegacyVersions } from './legacy-evidence.js';
+import type { LegacyMode } from './legacy-mode.js';
 import { readMigrations } from './migration-files.js';
 import { defaultLockWaitMs } from './migration-lock.js';
 import type { RunnerSettings } from './upgrade-request.js';
@@ -13,8 +15,10 @@ import { safeProgress, type Progress } from './upgrade-progress.js';
 
 /** Where the files are and what the past means. */
 export interface MigrationSource {
-  /** A folder of SQL files, or the files' values as `readMigrations` returns them. */
-  readonly migrations: string | readonly Migration[];
+  /** A folder of SQL files; or migrations as values, those that `readMigrations` returns and those in code, in any order. */
+  readonly migrations: string | readonly (Migration | CodeMigration)[];
+  /** Migrations in code that stand between those of `migrations`, by their numbers. */
+  readonly code?: readonly CodeMigration[] | undefined;
   /**
    * What each number that old releases left in `PRAGMA user_version` claims. Without it, a database that holds tables
    * and has no history is foreign.
@@ -46,6 +50,8 @@ export interface UpgradeOptions extends MigrationSource {
    * for the whole upgrade, so that all of it is kept or nothing.
    */
   readonly transaction?: 'each' | 'all' | undefined;
+  /** What is done with a legacy database: `bridge` (the default) upgrades it. */
+  readonly legacyMode?: LegacyMode | undefined;
   /** Told what happens, as it happens. */
   readonly onProgress?: Progress | undefined;
   /** Stops the upgrade: the step that is going on is rolled back. */
@@ -63,16 +69,22 @@ export interface ResolvedSource {
 const DEFAULT_INTEGRITY_BYTES = 512 * 1024 * 1024;
 
 /**
- * Reads the files and checks the table of legacy versions against them.
+ * Reads the files, puts them and the migrations in code into one sequence, and checks the table of legacy versions
+ * against it.
  *
- * @throws MigrationFileError when a file, the folder or the table is not as it must be
+ * @throws MigrationFileError when a file, the folder or the table is not as it must be, or two have the same number
+ * @throws InvalidOptionError when a migration in code is not as it must be
  */
-export async function resolveSource(source: MigrationSource): Promise<ResolvedSource> {
-  const migrations =
+export async function resolveSource(
+  source: MigrationSource,
+  driver: DatabaseDriver = sqlite3Driver,
+): Promise<ResolvedSource> {
+  const files =
     typeof source.migrations === 'string' ? await readMigrations(source.migrations) : source.migrations;
+  const migrations = mergeMigrations(files, source.code ?? []);
   const legacy = source.legacy ?? {};
   refuseUnknownVersions(legacy, migrations);
-  return { driver: sqlite3Driver, migrations, legacy, logger: moduleLogger(source.logger, 'upgrade') };
+  return { driver, migrations, legacy, logger: moduleLogger(source.logger, 'upgrade') };
 }
 
 function isVersionList(value: unknown): value is readonly number[] {

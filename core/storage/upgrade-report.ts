@@ -1,9 +1,12 @@
+import type { Logger } from '../logger.js';
 import type { Inventory } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
 import type { Attempt, ToleratedViolations } from './migration-history.js';
+import { isUpToDate } from './migration-plan.js';
+import { plannedWork, type PlannedWork } from './planned-work.js';
 import type { CheckViolations } from './table-rebuild.js';
-import type { RunResult } from './upgrade-request.js';
+import { nothingDone, type RunResult, type UpgradeWork } from './upgrade-request.js';
 
 /** One migration that an upgrade recorded. */
 export interface ReportedMigration {
@@ -54,6 +57,8 @@ export interface UpgradeReport {
   readonly checkViolations: readonly CheckViolations[];
   /** The path of the copy that was made before the first write. */
   readonly backup: string | undefined;
+  /** What an upgrade would do to a legacy database that `legacyMode` keeps from being upgraded; undefined otherwise. */
+  readonly wouldDo: PlannedWork | undefined;
   readonly ms: number;
 }
 
@@ -113,6 +118,52 @@ export function reportUpgrade(
     violations: after?.violations ?? [],
     checkViolations: result.checkViolations,
     backup: result.backup,
+    wouldDo: undefined,
     ms: Math.round(ms),
   };
+}
+
+/**
+ * Says what was found and what an upgrade would do, where nothing was done.
+ *
+ * @param ms how long it took to find out, in milliseconds
+ */
+export function reportIntent(database: string, { state, plan }: UpgradeWork, ms: number): UpgradeReport {
+  return {
+    ...reportUpgrade(database, state, nothingDone, ms),
+    upToDate: isUpToDate(plan),
+    wouldDo: plannedWork(plan),
+  };
+}
+
+/** Writes what an upgrade found and did to the log. */
+export function logReport(report: UpgradeReport, logger: Logger): void {
+  const { found, claimed, evident, version, ms } = report;
+  if (report.upToDate) {
+    logger.debug({ version, ms }, 'up to date');
+    return;
+  }
+  for (const difference of report.differences) logger.warn({ difference }, 'claim and evidence differ');
+  if (report.wouldDo !== undefined) {
+    logger.info({ found, claimed, evident, ms }, 'legacy database left as it is');
+    return;
+  }
+  for (const violation of report.violations)
+    logger.warn(violation, 'rows that break a foreign key were kept');
+  for (const violation of report.checkViolations) logger.warn(violation, 'rows that break a check were kept');
+  logger.info(
+    {
+      found,
+      claimed,
+      evident,
+      adopted: report.adopted.length,
+      completed: report.completed.length,
+      applied: report.applied.length,
+      rolledBack: report.rolledBack.length,
+      version,
+      rows: report.rows.reduce((sum, { after }) => sum + after, 0),
+      ms,
+    },
+    'upgraded',
+  );
 }

@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withTransaction } from '../database/transaction.js';
-import { InvalidOptionError, messageOf, MigrationFailedError } from '../errors.js';
+import { messageOf, MigrationFailedError } from '../errors.js';
 import { findCheckViolations } from './database-integrity.js';
 import { takeInventory, type Inventory } from './database-inventory.js';
 import { readUserVersion, type DatabaseState } from './database-state.js';
@@ -19,7 +19,7 @@ import {
   recordAttempt,
   type Attempt,
 } from './migration-history.js';
-import { isUpToDate, type RollBack } from './migration-plan.js';
+import { isUpToDate, refuseOutsideTransaction, type RollBack } from './migration-plan.js';
 import { runAlone, runDown, runUp } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import type { CheckViolations } from './table-rebuild.js';
@@ -34,7 +34,7 @@ type Step =
   | { readonly kind: 'adopted'; readonly files: readonly string[]; readonly ms: number }
   | { readonly kind: 'applied'; readonly migration: Migration; readonly ms: number }
   | { readonly kind: 'rolled back'; readonly migration: Migration; readonly ms: number }
-  | { readonly kind: 'needs no transaction'; readonly migration: Migration };
+  | { readonly kind: 'needs no transaction'; readonly migration: Migration; readonly undone?: RollBack };
 
 /** The steps of one upgrade, each in a transaction of its own, on one connection. */
 export class UpgradeSteps {
@@ -79,7 +79,7 @@ export class UpgradeSteps {
   private async nextStep(): Promise<boolean> {
     this.connection.refuseToGoOn();
     const step = await this.inTransaction(() => this.connection.interruptible(() => this.look()));
-    this.tell(step.kind === 'needs no transaction' ? await this.applyOutside(step.migration) : step);
+    this.tell(step.kind === 'needs no transaction' ? await this.outside(step) : step);
     return step.kind !== 'finished';
   }
 
@@ -89,11 +89,6 @@ export class UpgradeSteps {
     const all = async (): Promise<Step[]> => {
       const done: Step[] = [];
       for (let step = await this.look(); step.kind !== 'finished'; step = await this.look()) {
-        if (step.kind === 'needs no transaction')
-          throw new InvalidOptionError(
-            `${step.migration.filename} cannot run inside a transaction, and the whole upgrade is to be one.`,
-            { hint: 'Nothing was changed. Upgrade with a transaction for each file.' },
-          );
         done.push(step);
         this.connection.refuseToGoOn();
       }
@@ -107,11 +102,14 @@ export class UpgradeSteps {
   private async look(): Promise<Step> {
     const work = await this.request.bridge.look(this.db);
     if (work.state.kind === 'managed') this.version = work.state.applied.at(-1)?.version ?? 0;
+    if (this.request.settings.transaction === 'all') refuseOutsideTransaction(work.plan);
     if (this.before === undefined && !isUpToDate(work.plan)) await this.prepare(work);
     const [undone] = work.plan.undo;
     const [next] = work.plan.pending;
     if (work.plan.baseline.length > 0) return this.adopt(work);
-    if (undone !== undefined) return this.rollBack(undone, work);
+    if (undone?.migration.down?.directives.noTransaction === true)
+      return { kind: 'needs no transaction', migration: undone.migration, undone };
+    if (undone !== undefined) return this.rollBack(undone);
     if (next === undefined) return { kind: 'finished' };
     if (next.directives.noTransaction) return { kind: 'needs no transaction', migration: next };
     return this.apply(next, work);
@@ -170,52 +168,52 @@ export class UpgradeSteps {
     });
   }
 
-  /** Runs the way back of the newest migration; the row that it was applied stays, and one that it was undone is added. */
-  private rollBack({ applied, migration }: RollBack, work: UpgradeWork): Promise<Step> {
-    const step: GuardedStep = {
-      ...stepOf(migration),
-      subject: `Undoing ${migration.filename}`,
-      directives: migration.down?.directives ?? migration.directives,
-      lossAllowed: this.request.settings.lossAllowed,
-    };
+  /** Runs the way back of a migration; the row that it was applied stays, and one that it was undone is added. */
+  private rollBack(undone: RollBack): Promise<Step> {
+    const { migration } = undone;
+    const guarded = this.undoingOf(migration);
     return this.attempting('rolled back', migration, async (started) => {
       const before = await this.inventory();
       const finish = await markTransaction(this.db);
       await runDown(this.db, migration);
-      await finish(step);
-      const after = await this.guard(step, before);
-      const executionTimeMs = performance.now() - started;
-      const outcome = {
-        status: 'rolled_back',
-        origin: applied.origin,
-        executionTimeMs,
-        details: {},
-      } as const;
-      await this.record({ ...attemptAt(migration, outcome), checksum: applied.checksum });
-      const standing = work.state.kind === 'managed' ? work.state.applied.length - 1 : 0;
-      await this.setUserVersion(
-        work.state.kind === 'managed' ? (work.state.applied.at(-2)?.version ?? 0) : 0,
-        standing,
-      );
+      await finish(guarded);
+      const after = await this.guard(guarded, before);
+      await this.recordRolledBack(undone, started);
       await this.remember(after, 1);
     });
   }
 
   /** For the few statements that SQLite refuses inside a transaction: the history follows in one of its own. */
-  private applyOutside(migration: Migration): Promise<Step> {
-    return this.attempting('applied', migration, async (started) => {
+  private outside({ migration, undone }: Step & { kind: 'needs no transaction' }): Promise<Step> {
+    const kind = undone === undefined ? 'applied' : 'rolled back';
+    return this.attempting(kind, migration, async (started) => {
       const before = await this.inventory();
-      await this.connection.interruptible(() => runAlone(this.db, migration));
-      const after = await this.guard(stepOf(migration), before);
+      const script = undone === undefined ? migration : (migration.down ?? migration);
+      await this.connection.interruptible(() => runAlone(this.db, script));
+      const guarded = undone === undefined ? stepOf(migration) : this.undoingOf(migration);
+      const after = await this.guard(guarded, before);
       await this.inTransaction(async () => {
         const work = await this.request.bridge.look(this.db);
         // Another process may have done the same meanwhile: then its row stands.
-        if (work.plan.pending.some(({ version }) => version === migration.version))
+        if (undone === undefined && work.plan.pending.some(({ version }) => version === migration.version))
           await this.recordApplied(migration, { before, after, started, work });
+        if (undone !== undefined && work.plan.undo.some(({ applied }) => applied.id === undone.applied.id)) {
+          await this.recordRolledBack(undone, started);
+          await this.remember(after, 1);
+        }
       });
     }).catch(async (error: unknown) => {
       throw await this.named(error);
     });
+  }
+
+  private undoingOf(migration: Migration): GuardedStep {
+    return {
+      ...stepOf(migration),
+      subject: `Undoing ${migration.filename}`,
+      directives: migration.code?.downDirectives ?? migration.down?.directives ?? migration.directives,
+      lossAllowed: this.request.settings.lossAllowed,
+    };
   }
 
   private async attempting(
@@ -252,6 +250,13 @@ export class UpgradeSteps {
     await this.remember(after, 1);
   }
 
+  private async recordRolledBack({ applied, migration }: RollBack, started: number): Promise<void> {
+    const executionTimeMs = performance.now() - started;
+    const outcome = { status: 'rolled_back', origin: applied.origin, executionTimeMs, details: {} } as const;
+    await this.record({ ...attemptAt(migration, outcome), checksum: applied.checksum });
+    await this.setUserVersion(await this.newestStamp());
+  }
+
   /** Compares what a step left with what it found; what it left is also what the next step finds. */
   private async guard(step: GuardedStep, before: Inventory): Promise<Inventory> {
     await guardAgainstLeftovers(this.db, step);
@@ -266,14 +271,19 @@ export class UpgradeSteps {
     this.attempts.push(attempt);
     if (attempt.status !== 'applied') return;
     const { version } = attempt;
-    const standing =
-      version <= LARGEST_USER_VERSION ? 0 : appliedMigrations(await readHistory(this.db)).length;
-    if (userVersionOf(version, standing) > (await readUserVersion(this.db)))
-      await this.setUserVersion(version, standing);
+    const stamp = version <= LARGEST_USER_VERSION ? version : await this.newestStamp();
+    if (stamp > (await readUserVersion(this.db))) await this.setUserVersion(stamp);
   }
 
-  private async setUserVersion(version: number, standing: number): Promise<void> {
-    await this.db.executeScript(`PRAGMA user_version = ${userVersionOf(version, standing)}`);
+  /** user_version tells the newest version while it fits, and otherwise how many migrations stand applied. */
+  private async newestStamp(): Promise<number> {
+    const applied = appliedMigrations(await readHistory(this.db));
+    const newest = applied.at(-1)?.version ?? 0;
+    return newest <= LARGEST_USER_VERSION ? newest : applied.length;
+  }
+
+  private async setUserVersion(stamp: number): Promise<void> {
+    await this.db.executeScript(`PRAGMA user_version = ${stamp}`);
   }
 
   /** The inventory now: taken anew only when another connection has written since the last one. */
@@ -348,11 +358,6 @@ function isLoss(error: unknown): boolean {
   return (
     error instanceof MigrationFailedError && (error.code === 'ROWS_LOST' || error.code === 'OBJECTS_LOST')
   );
-}
-
-/** user_version tells the newest version while it fits, and otherwise how many migrations stand applied. */
-function userVersionOf(version: number, standing: number): number {
-  return version <= LARGEST_USER_VERSION ? version : standing;
 }
 
 const adoption: GuardedStep = {

@@ -214,7 +214,8 @@ async function inheritPermissions(source: string, target: string): Promise<void>
   await chmod(target, mode & 0o777);
 }
 
-async function dataVersion(db: DatabaseBridge): Promise<number> {
+/** A number that changes when another connection has written to the database ("PRAGMA data_version"). */
+export async function dataVersion(db: DatabaseBridge): Promise<number> {
   const [row] = await db.query('PRAGMA data_version');
   return Number(row?.data_version);
 }

@@ -1,0 +1,2 @@
+-- Forgets what happened.
+DROP TABLE events;

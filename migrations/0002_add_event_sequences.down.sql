@@ -1,0 +1,2 @@
+-- Forgets how many events there were.
+DROP TABLE event_sequences;
