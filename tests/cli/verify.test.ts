@@ -125,12 +125,15 @@ Missing or different (3):
       kind: 'managed',
       ok: false,
       pending: [],
+      changed: [],
+      tampering: [],
       drift: [
         {
           kind: 'missing',
           object: 'index',
           name: 'idx_events_type',
           sentence: 'index idx_events_type is missing',
+          mend: [expect.stringMatching(/^CREATE INDEX .*idx_events_type /)],
         },
       ],
       extras: [{ kind: 'extra', object: 'table', name: 'mine', sentence: expect.any(String) }],

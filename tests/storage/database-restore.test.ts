@@ -18,7 +18,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
-import type { DatabaseBridge, OpenMode } from '../../core/database/database-bridge.js';
+import type { DatabaseBridge, DatabaseDriver, OpenMode } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { InterruptedError, InvalidOptionError } from '../../core/errors.js';
 import { listBackups } from '../../core/storage/backup-retention.js';
@@ -165,6 +165,23 @@ describe.each(modes)('a restore (%s)', (mode) => {
     expect(new Set(kept).size).toBe(written);
   });
 
+  test('is read back, and an error when the database does not hold what was restored', async () => {
+    const db = await newDatabase(inMode);
+    const backup = await createBackup(path(), { driver });
+    await db.executeScript("DELETE FROM worlds WHERE id = 'a'");
+    const idle: DatabaseDriver = {
+      name: 'idle',
+      open: async (location, openMode) => ({
+        ...(await meddlingDriver(() => Promise.resolve()).open(location, openMode)),
+        restoreFrom: () => Promise.resolve(),
+      }),
+    };
+    expect(await failure(restore(backup.path, { driver: idle }))).toMatchObject({
+      code: 'BACKUP_FAILED',
+      message: expect.stringContaining('table worlds has 1 rows, not 2'),
+    });
+  });
+
   test('over a log or a journal that a program left behind is a restore all the same', async () => {
     const db = await newDatabase(inMode);
     const before = await contentOf(path());
@@ -204,10 +221,17 @@ describe.each(modes)('a restore (%s)', (mode) => {
     expect(files().filter((name) => name.includes('partial'))).toEqual([]);
   });
 
-  test('takes a backup of another text encoding', async () => {
+  test('refuses a backup of another text encoding, until the database is moved away', async () => {
     await newDatabase("PRAGMA encoding = 'UTF-16le'", 'backup.db');
     await newDatabase(inMode);
     await closeAll();
+    const before = await contentOf(path());
+    expect(await failure(restore(at('backup.db')))).toMatchObject({
+      code: 'BAD_BACKUP',
+      message: /UTF-16le/,
+    });
+    expect(await contentOf(path())).toEqual(before);
+    rmSync(path());
     await restore(at('backup.db'));
     expect(await contentOf(path())).toEqual(await contentOf(at('backup.db')));
   });
@@ -281,7 +305,7 @@ describe('a restore where', () => {
     return { backup, content: await contentOf(backup) };
   }
 
-  test('no database is any more makes one, for those who could read it', async () => {
+  test('no database is any more, makes one for those who could read it', async () => {
     const { backup, content } = await onlyBackup();
     const report = await restore(backup);
     expect(report).toMatchObject({ saved: undefined, setAside: [], rows: 502 });
@@ -290,7 +314,7 @@ describe('a restore where', () => {
     expect(files()).toEqual(['worlds.db', report.backup.slice(folder.length + 1)]);
   });
 
-  test('an empty file is fills it', async () => {
+  test('an empty file is, fills it', async () => {
     const { backup, content } = await onlyBackup();
     writeFileSync(path(), '');
     const app = await connect('worlds.db', 'read-write');
@@ -299,19 +323,22 @@ describe('a restore where', () => {
     expect(await app.query('SELECT count(*) AS count FROM worlds')).toEqual([{ count: 2 }]);
   });
 
-  test.each([true, false])('only a log is left keeps the log (empty file beside it: %s)', async (present) => {
-    const db = await newDatabase('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0', 'other.db');
-    copyAside('other.db', ['-wal', 'log']);
-    expect(await db.query('SELECT count(*) AS count FROM worlds')).toEqual([{ count: 2 }]);
-    const { backup, content } = await onlyBackup();
-    const log = readFileSync(at('log'));
-    writeFileSync(`${path()}-wal`, log);
-    if (present) writeFileSync(path(), '');
-    const { setAside } = await restore(backup);
-    expect(await contentOf(path())).toEqual(content);
-    const [kept = ''] = setAside.filter((name) => name.endsWith('-wal'));
-    expect(readFileSync(kept).equals(log)).toBe(true);
-  });
+  test.each([true, false])(
+    'only a log is left, keeps the log (empty file beside it: %s)',
+    async (present) => {
+      const db = await newDatabase('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0', 'other.db');
+      copyAside('other.db', ['-wal', 'log']);
+      expect(await db.query('SELECT count(*) AS count FROM worlds')).toEqual([{ count: 2 }]);
+      const { backup, content } = await onlyBackup();
+      const log = readFileSync(at('log'));
+      writeFileSync(`${path()}-wal`, log);
+      if (present) writeFileSync(path(), '');
+      const { setAside } = await restore(backup);
+      expect(await contentOf(path())).toEqual(content);
+      const [kept = ''] = setAside.filter((name) => name.endsWith('-wal'));
+      expect(readFileSync(kept).equals(log)).toBe(true);
+    },
+  );
 
   test.each([
     [
@@ -332,7 +359,7 @@ describe('a restore where', () => {
         overwrite(path(), 0, 4096);
       },
     ],
-  ])('%s is moves it aside', async (_what, damage) => {
+  ])('%s is, moves it aside', async (_what, damage) => {
     await newDatabase();
     const { path: backup } = await createBackup(path(), { driver });
     await closeAll();
@@ -348,7 +375,7 @@ describe('a restore where', () => {
   });
 
   test.each(modes)(
-    'a damaged database is keeps it page by page, and mends it in place (%s)',
+    'a damaged database is, keeps it page by page and mends it in place (%s)',
     async (mode) => {
       await newDatabase(`PRAGMA journal_mode = ${mode}`);
       const { path: backup } = await createBackup(path(), { driver });
@@ -368,7 +395,7 @@ describe('a restore where', () => {
     },
   );
 
-  test('the database is reached by a link writes into the file behind it', async () => {
+  test('the database is reached by a link, writes into the file behind it', async () => {
     const { backup, content } = await onlyBackup();
     writeFileSync(path(), '');
     symlinkSync('worlds.db', at('link.db'));

@@ -29,6 +29,7 @@ function attempt(version: number, details: Partial<AppliedMigration> = {}): Appl
     status: 'applied',
     origin: 'migration',
     details: {},
+    release: undefined,
     ...details,
   };
 }
@@ -44,6 +45,7 @@ const weighed = (version: number, state: FileEvidence['state']): FileEvidence =>
   migration: file(version),
   state,
   claimed: false,
+  claimable: false,
   missing: [],
   different: [],
 });

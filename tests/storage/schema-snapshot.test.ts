@@ -28,9 +28,24 @@ describe('readSchema', () => {
     expect([...objects].map(([key, { type, name, table }]) => [key, type, name, table])).toEqual([
       ['my index', 'index', 'My Index', 'My Notes'],
       ['v', 'view', 'V', 'V'],
-      ['t', 'trigger', 'T', 'My Notes'],
+      ['(t)', 'trigger', 'T', 'My Notes'],
     ]);
     expect(tables.get('my notes')?.columns.map(({ name }) => name)).toEqual(['Id', 'ÄRGER']);
+  });
+
+  it('keeps a trigger apart from the index, the view and the table that bear its name', async () => {
+    const { tables, objects } = await schemaOf(`
+      CREATE TABLE t (a); CREATE INDEX i ON t (a); CREATE VIEW v AS SELECT 1;
+      CREATE TRIGGER t AFTER DELETE ON t BEGIN SELECT 1; END; CREATE TRIGGER i AFTER INSERT ON t BEGIN SELECT 1; END;
+      CREATE TRIGGER v AFTER UPDATE ON t BEGIN SELECT 1; END;`);
+    expect([...tables.keys()]).toEqual(['t']);
+    expect([...objects.values()].map(({ type, name }) => `${type} ${name}`)).toEqual([
+      'index i',
+      'view v',
+      'trigger t',
+      'trigger i',
+      'trigger v',
+    ]);
   });
 
   it('leaves out what SQLite made by itself, and the history with all that hangs on it', async () => {

@@ -1,0 +1,356 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { upgradeDatabase, type Migration, type ProgressEvent, type UpgradeReport } from '../../core/index.js';
+import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import type { Row } from '../../core/database/database-bridge.js';
+import { hashesIn } from '../support/database-copy.js';
+import { dumpDatabase } from '../support/database-dump.js';
+import { withLegacy } from '../support/legacy-driver.js';
+import { migrationsOf } from '../support/migration-values.js';
+
+let folder: string;
+let database: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'migration-runner-'));
+  database = join(folder, 'a.db');
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+type Options = Partial<Parameters<typeof upgradeDatabase>[0]>;
+
+const upgrade = (migrations: readonly Migration[], options: Options = {}): Promise<UpgradeReport> =>
+  upgradeDatabase({ database, migrations, backup: false, ...options });
+
+const rows = (sql: string): Promise<Row[]> =>
+  withLegacy(database, async (connection) => {
+    const found = await connection.rows(sql);
+    return found.map((row) =>
+      Object.fromEntries(Object.entries(row).map(([key, value]) => [key, String(value)])),
+    );
+  });
+
+const history = async (): Promise<string[]> =>
+  (await rows('SELECT version, status, origin FROM schema_migrations ORDER BY id')).map((row) =>
+    Object.values(row).join(' '),
+  );
+
+const one = {
+  '0001_one.sql': "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);\nINSERT INTO t (a) VALUES ('x');",
+};
+const two = { '0002_two.sql': 'CREATE TABLE u (a);' };
+const three = { '0003_three.sql': "INSERT INTO t (a) VALUES ('three');" };
+/** The third statement, on line 5, cannot be carried out. */
+const wrong = {
+  '0002_two.sql':
+    "-- Two.\n\nINSERT INTO t (a) VALUES ('two');\nCREATE TABLE u (a);\n  INSERT INTO nowhere VALUES (1);\n",
+};
+
+/** A database in a journal mode of its owner's choice, with the first file applied. */
+async function prepared(journal: 'wal' | 'delete'): Promise<void> {
+  await withLegacy(database, (connection) =>
+    connection.run(`PRAGMA journal_mode = ${journal}; CREATE TABLE mine (a);`),
+  );
+  await withLegacy(database, (connection) => connection.run('DROP TABLE mine;'));
+  await upgrade(migrationsOf(one));
+}
+
+describe.each(['wal', 'delete'] as const)('a file that fails, in %s mode', (journal) => {
+  beforeEach(() => prepared(journal));
+
+  it('is rolled back whole, and the error says where and why', async () => {
+    const before = await dumpDatabase(database);
+    const failed = upgrade(migrationsOf({ ...one, ...wrong, ...three }));
+    await expect(failed).rejects.toMatchObject({
+      name: 'MigrationFailedError',
+      code: 'MIGRATION_FAILED',
+      message: 'Migration 0002_two.sql failed at statement 3, line 5: no such table: nowhere.',
+      place: { filename: '0002_two.sql', statement: 3, line: 5 },
+      cause: expect.objectContaining({ code: 'DATABASE_ERROR', sqliteCode: 'SQLITE_ERROR' }),
+    });
+    const after = await dumpDatabase(database);
+    expect(after.tables.t).toEqual(before.tables.t);
+    expect(Object.keys(after.tables)).toEqual(Object.keys(before.tables));
+    expect(after.userVersion).toBe(1);
+    expect(after.journalMode).toBe(journal);
+  });
+
+  it('leaves a row in the history that says what happened', async () => {
+    await expect(upgrade(migrationsOf({ ...one, ...wrong }))).rejects.toThrow();
+    expect(await history()).toEqual(['1 applied migration', '2 failed migration']);
+    const [row] = await rows('SELECT details FROM schema_migrations WHERE version = 2');
+    expect(JSON.parse(String(row?.details))).toEqual({
+      error: 'Migration 0002_two.sql failed at statement 3, line 5: no such table: nowhere.',
+    });
+  });
+
+  it('is told to the listener, and nothing after it is applied', async () => {
+    const told: string[] = [];
+    const onProgress = (event: ProgressEvent): void => {
+      if ('version' in event) told.push(`${event.kind} ${event.version}`);
+    };
+    await expect(upgrade(migrationsOf({ ...one, ...wrong, ...three }), { onProgress })).rejects.toThrow();
+    expect(told).toEqual(['applying 2', 'failed 2']);
+  });
+
+  it('keeps what was applied before it, and the upgrade goes on once the file is mended', async () => {
+    const files = {
+      ...one,
+      ...two,
+      '0003_three.sql': 'INSERT INTO nowhere VALUES (1);',
+      '0004_four.sql': 'CREATE TABLE v (a);',
+    };
+    await expect(upgrade(migrationsOf(files))).rejects.toMatchObject({
+      place: { filename: '0003_three.sql' },
+    });
+    expect(await history()).toEqual(['1 applied migration', '2 applied migration', '3 failed migration']);
+    const report = await upgrade(migrationsOf({ ...files, ...three }));
+    expect(report).toMatchObject({ found: 'managed', version: 4, upToDate: false });
+    expect(report.applied.map(({ version }) => version)).toEqual([3, 4]);
+    expect(await history()).toEqual([
+      '1 applied migration',
+      '2 applied migration',
+      '3 failed migration',
+      '3 applied migration',
+      '4 applied migration',
+    ]);
+    expect(await rows('PRAGMA user_version')).toEqual([{ user_version: '4' }]);
+  });
+
+  it('fails again as often as it is tried, and each attempt is written down', async () => {
+    for (let attempt = 0; attempt < 3; attempt += 1)
+      await expect(upgrade(migrationsOf({ ...one, ...wrong }))).rejects.toMatchObject({
+        code: 'MIGRATION_FAILED',
+      });
+    expect((await history()).slice(1)).toEqual(Array.from({ length: 3 }, () => '2 failed migration'));
+  });
+});
+
+describe('the very first file', () => {
+  const bad = migrationsOf({ '0001_one.sql': 'CREATE TABLE t (a); CREATE TABLE t (a);' });
+
+  it('that fails leaves a database that is as good as empty', async () => {
+    await expect(upgrade(bad)).rejects.toThrow('table t already exists');
+    expect(await history()).toEqual(['1 failed migration']);
+    const report = await upgrade(migrationsOf(one));
+    expect(report).toMatchObject({ found: 'empty', version: 1 });
+    expect(await history()).toEqual(['1 failed migration', '1 applied migration']);
+  });
+});
+
+describe('a listener', () => {
+  it('is told each step in its order, when it is done', async () => {
+    const told: ProgressEvent[] = [];
+    await upgrade(migrationsOf({ ...one, ...two }), { onProgress: (event) => told.push(event) });
+    expect(told).toEqual([
+      { kind: 'applying', version: 1, filename: '0001_one.sql' },
+      { kind: 'applied', version: 1, filename: '0001_one.sql', ms: expect.any(Number) },
+      { kind: 'applying', version: 2, filename: '0002_two.sql' },
+      { kind: 'applied', version: 2, filename: '0002_two.sql', ms: expect.any(Number) },
+    ]);
+  });
+
+  it('is told of the check of a database that is there, and of nothing where there is nothing to do', async () => {
+    await upgrade(migrationsOf(one));
+    const told: string[] = [];
+    const onProgress = ({ kind }: ProgressEvent): void => {
+      told.push(kind);
+    };
+    await upgrade(migrationsOf({ ...one, ...two }), { onProgress });
+    expect(told).toEqual(['checked', 'applying', 'applied']);
+    await upgrade(migrationsOf({ ...one, ...two }), { onProgress });
+    expect(told).toHaveLength(3);
+  });
+
+  it('that throws does no harm', async () => {
+    const onProgress = (): void => {
+      throw new Error('I fell');
+    };
+    await expect(upgrade(migrationsOf({ ...one, ...two }), { onProgress })).resolves.toMatchObject({
+      version: 2,
+    });
+  });
+});
+
+describe('an upgrade that is asked to stop', () => {
+  it('does not begin', async () => {
+    const stopped = upgrade(migrationsOf(one), { signal: AbortSignal.abort('enough') });
+    await expect(stopped).rejects.toMatchObject({ name: 'InterruptedError', code: 'INTERRUPTED' });
+    await expect(upgrade(migrationsOf(one))).resolves.toMatchObject({ version: 1 });
+  });
+
+  it('keeps the files that are applied, and goes on with the next open', async () => {
+    const controller = new AbortController();
+    const stopped = upgrade(migrationsOf({ ...one, ...two, ...three }), {
+      signal: controller.signal,
+      onProgress: ({ kind }) => {
+        if (kind === 'applied') controller.abort(new Error('enough'));
+      },
+    });
+    await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED', cause: new Error('enough') });
+    expect(await history()).toEqual(['1 applied migration']);
+    const report = await upgrade(migrationsOf({ ...one, ...two, ...three }));
+    expect(report.applied.map(({ version }) => version)).toEqual([2, 3]);
+  });
+
+  it('does so in the middle of a statement, which is undone and is no failure', async () => {
+    const endless = {
+      '0002_two.sql': `CREATE TABLE u (a);
+        INSERT INTO u WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0;`,
+    };
+    const controller = new AbortController();
+    const stopped = upgrade(migrationsOf({ ...one, ...endless }), {
+      signal: controller.signal,
+      onProgress: (event) => {
+        if (event.kind === 'applying' && event.version === 2)
+          setTimeout(() => {
+            controller.abort();
+          }, 50);
+      },
+    });
+    await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(await history()).toEqual(['1 applied migration']);
+    await expect(upgrade(migrationsOf({ ...one, ...two }))).resolves.toMatchObject({ version: 2 });
+  });
+});
+
+describe('a file without a transaction', () => {
+  const vacuum = { '0002_two.sql': '-- migration: no-transaction\nVACUUM;' };
+
+  it('runs between the others', async () => {
+    const report = await upgrade(migrationsOf({ ...one, ...vacuum, ...three }));
+    expect(report.applied.map(({ version }) => version)).toEqual([1, 2, 3]);
+    expect(await history()).toEqual(['1 applied migration', '2 applied migration', '3 applied migration']);
+    expect(await rows('SELECT a FROM t')).toEqual([{ a: 'x' }, { a: 'three' }]);
+  });
+
+  it('may be the last', async () => {
+    await expect(upgrade(migrationsOf({ ...one, ...vacuum }))).resolves.toMatchObject({ version: 2 });
+    await expect(upgrade(migrationsOf({ ...one, ...vacuum }))).resolves.toMatchObject({ upToDate: true });
+  });
+
+  it('can change the journal mode', async () => {
+    const rollback = { '0002_two.sql': '-- migration: no-transaction\nPRAGMA journal_mode = DELETE;' };
+    await upgrade(migrationsOf({ ...one, ...rollback }));
+    expect((await dumpDatabase(database)).journalMode).toBe('delete');
+  });
+
+  it('is written down and named like any other where it fails', async () => {
+    await upgrade(migrationsOf(one));
+    const reader = await sqlite3Driver.open(database, 'read-only');
+    const rollback = { '0002_two.sql': '-- migration: no-transaction\nPRAGMA journal_mode = DELETE;' };
+    const files = migrationsOf({ ...one, ...rollback });
+    // Somebody is reading: the mode cannot change.
+    await reader.execute('BEGIN');
+    await reader.query('SELECT * FROM t');
+    await expect(upgrade(files)).rejects.toMatchObject({
+      code: 'MIGRATION_FAILED',
+      place: { filename: '0002_two.sql', statement: 1, line: 2 },
+    });
+    await reader.execute('COMMIT');
+    await reader.close();
+    expect(await history()).toEqual(['1 applied migration', '2 failed migration']);
+    await expect(upgrade(files)).resolves.toMatchObject({ version: 2 });
+  });
+});
+
+describe('user_version', () => {
+  const stamp = async (): Promise<string> => String((await rows('PRAGMA user_version'))[0]?.user_version);
+
+  it('tells the newest file, in the same transaction', async () => {
+    await upgrade(migrationsOf({ ...one, '0700_later.sql': 'CREATE TABLE v (a);' }));
+    expect(await stamp()).toBe('700');
+  });
+
+  it('counts the files where their numbers do not fit, and never goes down', async () => {
+    const dates = {
+      '20250131093000_four.sql': 'CREATE TABLE v (a);',
+      '20250131093001_five.sql': 'CREATE TABLE w (a);',
+    };
+    const report = await upgrade(migrationsOf({ ...one, ...two, ...three, ...dates }));
+    expect(report.version).toBe(20250131093001);
+    expect(await stamp()).toBe('5');
+    await upgrade(
+      migrationsOf({ ...one, ...two, ...three, ...dates, '20250131093002_six.sql': 'CREATE TABLE x (a);' }),
+    );
+    expect(await stamp()).toBe('6');
+  });
+
+  it('stays where it was higher than any of these', async () => {
+    await upgrade(migrationsOf({ ...one, '0900_two.sql': 'CREATE TABLE v (a);' }));
+    await upgrade(
+      migrationsOf({
+        ...one,
+        '0900_two.sql': 'CREATE TABLE v (a);',
+        '20250131093000_three.sql': 'CREATE TABLE w (a);',
+      }),
+    );
+    expect(await stamp()).toBe('900');
+  });
+});
+
+describe('another program that writes', () => {
+  it('is waited for', async () => {
+    await upgrade(migrationsOf(one));
+    const other = await sqlite3Driver.open(database, 'read-write');
+    await other.executeScript("BEGIN IMMEDIATE; INSERT INTO t (a) VALUES ('theirs')");
+    const done = upgrade(migrationsOf({ ...one, ...three }));
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await other.execute('COMMIT');
+    await expect(done).resolves.toMatchObject({ version: 3 });
+    expect(await rows('SELECT a FROM t')).toEqual([{ a: 'x' }, { a: 'theirs' }, { a: 'three' }]);
+    await other.close();
+  });
+
+  it('is named where it does not let go, and nothing has changed', async () => {
+    await upgrade(migrationsOf(one));
+    const other = await sqlite3Driver.open(database, 'read-write');
+    await other.execute('BEGIN IMMEDIATE');
+    await expect(upgrade(migrationsOf({ ...one, ...two }), { lockWaitMs: 10 })).rejects.toMatchObject({
+      code: 'LOCKED',
+    });
+    await other.execute('COMMIT');
+    await other.close();
+    expect(await history()).toEqual(['1 applied migration']);
+  });
+});
+
+describe('the journal mode', () => {
+  const journalMode = async (): Promise<string> => (await dumpDatabase(database)).journalMode;
+
+  it('of a new file is WAL', async () => {
+    await upgrade(migrationsOf(one));
+    expect(await journalMode()).toBe('wal');
+  });
+
+  it('of a file without a byte is WAL', async () => {
+    await writeFile(database, '');
+    expect(await upgrade(migrationsOf(one))).toMatchObject({ found: 'empty' });
+    expect(await journalMode()).toBe('wal');
+  });
+
+  it.each(['delete', 'wal'] as const)('of a database in %s mode stays as it is', async (journal) => {
+    await prepared(journal);
+    await upgrade(migrationsOf({ ...one, ...two }));
+    expect(await journalMode()).toBe(journal);
+  });
+});
+
+it('a damaged database is refused before the first write', async () => {
+  await upgrade(migrationsOf({ ...one, '0002_two.sql': 'CREATE INDEX by_a ON t (a);' }));
+  await withLegacy(database, (connection) =>
+    connection.run(
+      "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX by_a ON t (id)' WHERE name = 'by_a'; PRAGMA writable_schema = OFF;",
+    ),
+  );
+  const bytes = await hashesIn(folder);
+  const refused = upgrade(migrationsOf({ ...one, '0002_two.sql': 'CREATE INDEX by_a ON t (a);', ...three }));
+  await expect(refused).rejects.toMatchObject({ code: 'DAMAGED_DATABASE' });
+  expect(await hashesIn(folder)).toEqual(bytes);
+});
