@@ -55,10 +55,15 @@ const none: Remedy = { kind: 'none' };
  * Pure.
  */
 export function findDrift(expected: SchemaSnapshot, live: SchemaSnapshot): Finding[] {
-  return [
-    ...[...expected.tables].flatMap(([key, table]) => tableFindings(key, table, live)),
-    ...[...expected.objects].flatMap(([key, object]) => objectFindings(key, object, live)),
-  ];
+  const findings = [...expected.tables].flatMap(([key, table]) => tableFindings(key, table, live));
+  for (const [key, object] of expected.objects) {
+    // What hangs on something that only a person can mend has to wait for that.
+    const waits = findings.some(
+      ({ place, remedy }) => remedy.kind === 'none' && place.key === foldName(object.table),
+    );
+    findings.push(...objectFindings(key, object, live, waits));
+  }
+  return findings;
 }
 
 function finding(
@@ -169,11 +174,16 @@ function needsRebuild(
   return withoutExtras(compareSchemas(tables(expected), tables(completed))).length > 0;
 }
 
-function objectFindings(key: string, expected: ObjectSnapshot, live: SchemaSnapshot): Finding[] {
+function objectFindings(
+  key: string,
+  expected: ObjectSnapshot,
+  live: SchemaSnapshot,
+  waits: boolean,
+): Finding[] {
   const found = live.objects.get(key);
   const only = (object: ObjectSnapshot | undefined): SchemaSnapshot =>
     object === undefined ? emptySchema : { ...emptySchema, objects: new Map([[key, object]]) };
-  const remedy = objectRemedy(key, expected, found, live);
+  const remedy = waits ? none : objectRemedy(key, expected, found, live);
   return withoutExtras(compareSchemas(only(expected), only(found))).map((difference) =>
     finding(difference, { kind: 'object', key, column: '' }, remedy, live),
   );
