@@ -19,10 +19,22 @@ export async function claimPartial(target: string): Promise<string> {
   return partial;
 }
 
-/** Removes what is left of a temporary file; does nothing when it got its name. */
-export async function discardPartial(partial: string): Promise<void> {
-  await removeWithSideFiles(partial);
-  making.delete(partial);
+/**
+ * Removes what is left of a temporary file; does nothing when it got its name. A refusal is no error: what made the copy fail is
+ * what the caller has to know, and what cannot be removed now is swept before the next copy.
+ *
+ * @returns whether nothing is left
+ */
+export async function discardPartial(partial: string): Promise<boolean> {
+  try {
+    await removeWithSideFiles(partial);
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return false;
+  } finally {
+    making.delete(partial);
+  }
 }
 
 async function removeWithSideFiles(partial: string): Promise<void> {

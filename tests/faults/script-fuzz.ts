@@ -300,13 +300,18 @@ const script = fc
  *
  * @param count how many scripts
  * @param seed makes a run repeatable
+ * @param split what is tried
  */
-export async function run(count: number, seed?: number): Promise<FuzzFigures> {
+export async function run(
+  count: number,
+  seed?: number,
+  split: typeof splitStatements = splitStatements,
+): Promise<FuzzFigures> {
   const tracer = new StatementTracer(setup);
   let [scripts, statements, triggers, refused] = [0, 0, 0, 0];
   try {
     const property = fc.asyncProperty(script, async (sql) => {
-      const own = splitStatements(sql);
+      const own = split(sql);
       const sqlite = await tracer.run(sql);
       scripts += 1;
       statements += sqlite.segments.length;
