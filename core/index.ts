@@ -1,12 +1,31 @@
 export { openStorage, type Storage, type StorageOptions } from './storage/sqlite-storage.js';
 export { upgradeDatabase } from './storage/legacy-migrations.js';
+export { planUpgrade, type PlannedScript, type UpgradePlan } from './storage/upgrade-plan.js';
 export {
   moveDatabase,
+  planMove,
+  planRollBack,
   rollBackDatabase,
   type MoveOptions,
   type RollBackOptions,
 } from './storage/database-rollback.js';
+export {
+  applyRetention,
+  createBackup,
+  listBackups,
+  restoreBackup,
+  verifyBackup,
+  type BackupCheckOptions,
+  type CreateBackupOptions,
+  type ListBackupsOptions,
+  type RestoreBackupOptions,
+  type RetentionOptions,
+} from './storage/backups.js';
+export type { Backup } from './storage/backup-files.js';
 export type { BackupPolicy, BackupSettings } from './storage/backup-policy.js';
+export type { ListedBackup } from './storage/backup-retention.js';
+export type { BackupVerdict } from './storage/database-backup.js';
+export type { RestoreReport, SavedCopy } from './storage/database-restore.js';
 export type { MigrationSource, UpgradeOptions } from './storage/upgrade-options.js';
 export type {
   CompletedMigration,
@@ -19,6 +38,9 @@ export { inspectDatabase, type Inspection } from './storage/database-inspection.
 export type { ChangedFile } from './storage/changed-files.js';
 export type { PlannedCompletion, PlannedMigration, PlannedWork } from './storage/planned-work.js';
 export { LegacyRefusedError, type LegacyMode } from './storage/legacy-mode.js';
+export type { FileState, FileStatus } from './storage/file-status.js';
+export { listHistory } from './storage/database-history.js';
+export { findDrift } from './storage/database-drift.js';
 export {
   verifyDatabase,
   type Verification,
@@ -55,7 +77,13 @@ export type {
   Statement,
 } from './storage/migration.js';
 export type { LegacyVersions } from './storage/legacy-evidence.js';
-export type { AppliedMigration, ToleratedViolations } from './storage/migration-history.js';
+export type {
+  AppliedMigration,
+  AttemptDetails,
+  AttemptStatus,
+  Origin,
+  ToleratedViolations,
+} from './storage/migration-history.js';
 export type { SchemaDifference } from './storage/schema-comparison.js';
 export type { Drift } from './storage/schema-mending.js';
 export { worldLegacyVersions, worldMigrationsDir } from './storage/world-migrations.js';

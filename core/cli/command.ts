@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 
 import { exitStatusOfError } from './exit-status.js';
-import { addDatabaseOptions } from './options.js';
+import { addDatabaseOption, addOutputOptions, addSourceOptions } from './options.js';
 import { Output, type OutputOptions } from './output.js';
 
 /** What a command's help says besides its options. */
@@ -15,12 +15,23 @@ export interface CommandHelp {
   readonly exitStatuses: string;
 }
 
-/** Begins a command over one database, with the options that all of them take. */
+/** Begins a command over one database alone. */
 export function addDatabaseCommand(program: Command, name: string, help: CommandHelp): Command {
+  return addOutputOptions(addDatabaseOption(begin(program, name, help)));
+}
+
+/** Begins a command over one database and the files that it is held against. */
+export function addSourceCommand(program: Command, name: string, help: CommandHelp): Command {
+  return addOutputOptions(addSourceOptions(addDatabaseOption(begin(program, name, help))));
+}
+
+function begin(program: Command, name: string, help: CommandHelp): Command {
   const examples = help.examples.map((line) => `  ${program.name()} ${line}`);
-  return addDatabaseOptions(
-    program.command(name).summary(help.summary).description(help.description),
-  ).addHelpText('after', ['', 'Examples:', ...examples, '', help.exitStatuses].join('\n'));
+  return program
+    .command(name)
+    .summary(help.summary)
+    .description(help.description)
+    .addHelpText('after', ['', 'Examples:', ...examples, '', help.exitStatuses].join('\n'));
 }
 
 /** Carries out a command's work, which returns the exit status, and tells of its errors. */

@@ -1,11 +1,14 @@
 import { inspect } from 'node:util';
 
 import { DatabaseError, messageOf, UpgradeBridgeError, type ErrorCode } from '../errors.js';
+import { NotConfirmed } from './confirmation.js';
 
 /** An error as people and programs are told of it. */
 export interface ErrorText {
-  /** `UNEXPECTED` for what should not happen: a fault of this program. */
-  readonly code: ErrorCode | 'UNEXPECTED';
+  /**
+   * `NOT_CONFIRMED` where nobody said yes, `UNEXPECTED` for what should not happen: a fault of this program.
+   */
+  readonly code: ErrorCode | 'NOT_CONFIRMED' | 'UNEXPECTED';
   readonly message: string;
   readonly hint: string;
 }
@@ -23,6 +26,8 @@ export function errorText(error: unknown): ErrorText {
       hint: error.hint,
     };
   if (isNamed(error)) return { code: error.code, message: error.message, hint: error.hint };
+  if (error instanceof NotConfirmed)
+    return { code: 'NOT_CONFIRMED', message: error.message, hint: error.hint };
   return {
     code: 'UNEXPECTED',
     message: `Something happened that should not: ${messageOf(error)}`,

@@ -14,6 +14,8 @@ export const exitStatus = {
   newer: 3,
   /** Another process holds the database. */
   locked: 4,
+  /** An applied file, or the history itself, is not what it was. */
+  changed: 5,
   /** EX_USAGE of sysexits(3). */
   usage: 64,
 } as const;
@@ -26,7 +28,7 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   UNREADABLE_DATABASE: 'failed',
   DAMAGED_DATABASE: 'failed',
   NEEDS_RECOVERY: 'failed',
-  BAD_HISTORY: 'failed',
+  BAD_HISTORY: 'changed',
   NOT_A_FILE: 'failed',
   MISSING_DATABASE: 'failed',
   HARD_LINKED_FILE: 'failed',
@@ -40,12 +42,12 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   BAD_DIRECTIVE: 'failed',
   FORBIDDEN_STATEMENT: 'failed',
   BAD_LEGACY_TABLE: 'failed',
-  CHANGED_MIGRATION: 'failed',
+  CHANGED_MIGRATION: 'changed',
   MISSING_MIGRATION: 'failed',
   OUT_OF_ORDER_MIGRATION: 'failed',
   NO_WAY_BACK: 'failed',
   UNMET_REQUIREMENT: 'failed',
-  TAMPERED_HISTORY: 'failed',
+  TAMPERED_HISTORY: 'changed',
   REPAIR_FAILED: 'failed',
   BASELINE_MISMATCH: 'failed',
   LEGACY_REFUSED: 'failed',

@@ -4,10 +4,17 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 
 import { InvalidOptionError } from '../errors.js';
+import { addBackup } from './backup.js';
+import { addBackups } from './backups.js';
 import { exitWith } from './command.js';
+import { addDown } from './down.js';
 import { exitStatus } from './exit-status.js';
+import { addHistory } from './history.js';
 import { Output } from './output.js';
+import { addPlan } from './plan.js';
+import { addRestore } from './restore.js';
 import { addStatus } from './status.js';
+import { addTo } from './to.js';
 import { addUp } from './up.js';
 import { addVerify } from './verify.js';
 
@@ -25,7 +32,19 @@ const program = new Command('upgrade-bridge')
     '\n"upgrade-bridge COMMAND --help" tells the options, examples and exit statuses of a command.',
   );
 
-for (const add of [addStatus, addUp, addVerify]) add(program);
+const commands = [
+  addStatus,
+  addPlan,
+  addUp,
+  addDown,
+  addTo,
+  addVerify,
+  addHistory,
+  addBackup,
+  addBackups,
+  addRestore,
+];
+for (const add of commands) add(program);
 
 keepBrokenPipeQuiet();
 const parameters = process.argv.slice(2);
@@ -42,7 +61,8 @@ function refuse({ code, message }: CommanderError): void {
   // The help stands on standard error already.
   if (code === 'commander.help') return;
   const [sentence = '', suggestion = ''] = message.replace(/^error: /, '').split('\n');
-  const command = program.commands.find((each) => parameters.includes(each.name()))?.name();
+  const names = program.commands.map((each) => each.name());
+  const command = parameters.find((word) => names.includes(word));
   const help = `See "${[program.name(), command, '--help'].filter((word) => word !== undefined).join(' ')}".`;
   new Output({ json: parameters.includes('--json') }).failure(
     new InvalidOptionError(`${sentence.charAt(0).toUpperCase()}${sentence.slice(1).replace(/\.$/, '')}.`, {

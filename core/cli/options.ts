@@ -7,28 +7,40 @@ import { commandLogger, logLevels, type LogLevel } from './log.js';
 /** What every command over one database takes. */
 export interface DatabaseOptions {
   readonly database: string;
-  readonly migrations?: string;
-  readonly legacy?: string;
   readonly json?: boolean;
   readonly logLevel: LogLevel;
   readonly verbose?: boolean;
 }
 
-export function addDatabaseOptions(command: Command): Command {
+/** What a command takes that holds the database against files. */
+export interface SourceOptions extends DatabaseOptions {
+  readonly migrations?: string;
+  readonly legacy?: string;
+}
+
+export function addDatabaseOption(command: Command): Command {
   return command
     .option('--database <file>', 'the database file (required)', path)
+    .hook('preAction', refuseWithoutDatabase);
+}
+
+export function addSourceOptions(command: Command): Command {
+  return command
     .option('--migrations <dir>', "the folder of SQL files (default: the world storage layer's own)", path)
     .option(
       '--legacy <file>',
       'what old versions claim, as JSON: {"1":[3],"2":[3,4]} maps each user_version to file numbers',
       path,
-    )
+    );
+}
+
+export function addOutputOptions(command: Command): Command {
+  return command
     .option('--json', 'print one JSON document, also for an error')
     .addOption(
       new Option('--log-level <level>', 'log to standard error').choices(logLevels).default('silent'),
     )
-    .option('--verbose', 'print the stack of an error and of all that caused it')
-    .hook('preAction', refuseWithoutDatabase);
+    .option('--verbose', 'print the stack of an error and of all that caused it');
 }
 
 /** Commander's own check comes before that for unknown options, and a misspelled --database should be told of as such. */
@@ -53,18 +65,46 @@ export function seconds(value: string): number {
   return ms;
 }
 
+/** A time in days. */
+export function days(value: string): number {
+  const count = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+  if (!(Number.isFinite(count) && count > 0))
+    throw new InvalidArgumentError('A number of days belongs here, more than 0.');
+  return count;
+}
+
+/** How many there are to be. */
+export function count(value: string): number {
+  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (!(Number.isSafeInteger(number) && number >= 1))
+    throw new InvalidArgumentError('A whole number belongs here, 1 or more.');
+  return number;
+}
+
+/** The number of a migration; 0 is the version before the first. */
+export function version(value: string): number {
+  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (!Number.isSafeInteger(number))
+    throw new InvalidArgumentError('The number of a migration belongs here, or 0.');
+  return number;
+}
+
 /**
  * The files and the past that the options name. Old versions mean something only to the files that they are about:
  * with a folder of its own and no table, there is no past.
  *
  * @throws MigrationFileError (BAD_LEGACY_TABLE) when the table cannot be used
  */
-export async function sourceOf(options: DatabaseOptions): Promise<MigrationSource> {
+export async function sourceOf(options: SourceOptions): Promise<MigrationSource> {
   const { worldLegacyVersions, worldMigrationsDir } = await import('../index.js');
   const ownPast = options.migrations === undefined ? worldLegacyVersions : undefined;
   return {
     migrations: options.migrations ?? worldMigrationsDir,
     legacy: options.legacy === undefined ? ownPast : await readLegacyVersions(options.legacy),
-    logger: await commandLogger(options.logLevel, options.json ?? false),
+    logger: await loggerOf(options),
   };
+}
+
+export function loggerOf({ logLevel, json }: DatabaseOptions): ReturnType<typeof commandLogger> {
+  return commandLogger(logLevel, json ?? false);
 }

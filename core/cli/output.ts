@@ -51,6 +51,11 @@ export class Output {
     if (!this.json) this.stderr.write(`${this.coloured('dim', oneLine(line))}\n`);
   }
 
+  /** Tells a person what a question is about, also with --json. */
+  remark(line: string): void {
+    this.stderr.write(`${oneLine(line)}\n`);
+  }
+
   /** Tells of an error: its sentence, what is underneath, the next step. */
   failure(error: unknown): void {
     const text = errorText(error);

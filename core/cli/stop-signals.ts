@@ -1,3 +1,5 @@
+import { InterruptedError } from '../errors.js';
+
 const stopSignals = ['SIGINT', 'SIGTERM'] as const;
 
 export type StopSignal = (typeof stopSignals)[number];
@@ -25,4 +27,23 @@ export function abortOnSignals(onStop: (signal: StopSignal) => void): AbortSigna
       onStop(name);
     });
   return controller.signal;
+}
+
+/**
+ * Carries out work that SIGINT and SIGTERM stop.
+ *
+ * @throws InterruptedError with the signal as its cause, whatever the stop looked like where it was noticed
+ */
+export async function untilStopped<Result>(
+  onStop: (signal: StopSignal) => void,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const signal = abortOnSignals(onStop);
+  try {
+    return await work(signal);
+  } catch (error) {
+    const isStop = error instanceof InterruptedError && signal.aborted;
+    if (!isStop || error.cause === signal.reason) throw error;
+    throw new InterruptedError(error.message, { hint: error.hint, cause: signal.reason });
+  }
 }

@@ -33,3 +33,29 @@ export function section(title: string, rows: readonly (string | readonly string[
   const cells = rows.map((row) => (typeof row === 'string' ? [row] : row));
   return ['', `${title} (${rows.length}):`, ...aligned(cells).map((line) => `  ${line}`)];
 }
+
+/** Rows of cells below their headings, set in a little. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  return aligned([headings, ...rows]).map((line) => `  ${line}`);
+}
+
+/** A size in the largest unit of which there is one, of 1024 each. */
+export function size(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let amount = bytes;
+  let unit = 0;
+  while (amount >= 1024 && unit < units.length - 1) {
+    amount /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || amount >= 100 ? Math.round(amount) : Number(amount.toFixed(1))} ${units[unit] ?? ''}`;
+}
+
+/** How long ago something was, in the largest unit of which there is one. */
+export function age(ms: number): string {
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 1) return 'just now';
+  if (minutes < 60) return plural(minutes, 'minute');
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? plural(hours, 'hour') : plural(Math.floor(hours / 24), 'day');
+}

@@ -1,113 +1,55 @@
 import type { Command } from 'commander';
 
-import { InterruptedError, MigrationFailedError } from '../errors.js';
-import type { Inspection, MigrationSource, ProgressEvent } from '../index.js';
-import { addDatabaseCommand, perform } from './command.js';
+import { addChangeOptions, carryOut, settingsOf, type ChangeOptions } from './change.js';
+import { addSourceCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
-import { seconds, sourceOf, type DatabaseOptions } from './options.js';
+import { version } from './options.js';
 import type { Output } from './output.js';
-import { abortOnSignals } from './stop-signals.js';
-import { milliseconds, plural } from './text.js';
+import { describePlan } from './plan-text.js';
 import { describeUpgrade } from './upgrade-text.js';
 
-interface UpOptions extends DatabaseOptions {
-  readonly lockWait?: number;
-  readonly countRows: boolean;
+interface UpOptions extends ChangeOptions {
+  readonly to?: number;
 }
 
 export function addUp(program: Command): void {
-  addDatabaseCommand(program, 'up', {
+  const command = addSourceCommand(program, 'up', {
     summary: 'bring a database to the newest version',
     description:
-      'Brings a database to the newest version: adopts and completes what an earlier release left, applies the files that are pending, and proves the result. Makes the file where there is none.',
+      'Brings a database to the newest version, or to the one that --to names: adopts and completes what an earlier release left, applies the files that are pending, and proves the result. Makes the file where there is none. Before the first write it makes a verified copy.',
     examples: [
       'up --database worlds.db',
+      'up --database worlds.db --to 9 --dry-run',
+      'up --database worlds.db --backup-dir backups --keep 5 --keep-days 90',
       'up --database notes.db --migrations sql --legacy past.json --lock-wait 5',
     ],
     exitStatuses: exitStatusHelp(
-      ['done', 'the database is at the newest version'],
+      ['done', 'the database is at the version; with --dry-run: the plan was printed'],
       ['failed', 'refused, or a step failed and was rolled back'],
       ['newer', 'the database is newer than this program'],
       ['locked', 'another process holds the database'],
+      ['changed', 'an applied file was changed, or the history was'],
       ['usage', 'a wrong option'],
       ['signal', 'stopped by SIGINT, by SIGTERM; the step that was going on was rolled back'],
     ),
-  })
-    .option('--lock-wait <seconds>', 'how long to wait for other processes (default: 60)', seconds)
-    .option('--no-count-rows', 'do not count the rows of every table before and after each step')
-    .action((options: UpOptions) => perform(options, (output) => up(options, output)));
+  }).option('--to <version>', 'end at this version; later files stay pending', version);
+  addChangeOptions(command).action((options: UpOptions) =>
+    perform(options, (output) => (options.dryRun === true ? plan(options, output) : up(options, output))),
+  );
+}
+
+async function plan(options: UpOptions, output: Output): Promise<number> {
+  const { planUpgrade } = await import('../index.js');
+  const found = await planUpgrade({ ...(await settingsOf(options)), to: options.to });
+  output.result(found, describePlan(found));
+  return exitStatus.done;
 }
 
 async function up(options: UpOptions, output: Output): Promise<number> {
-  const signal = abortOnSignals((name) => {
-    output.progress(`${name}: stopping; what is not finished is rolled back`);
-  });
   const { upgradeDatabase } = await import('../index.js');
-  const source = await sourceOf(options);
-  try {
-    const report = await upgradeDatabase({
-      ...source,
-      database: options.database,
-      lockWaitMs: options.lockWait,
-      countRows: options.countRows,
-      signal,
-      onProgress: (event) => {
-        output.progress(describeProgress(event));
-      },
-    });
-    output.result(report, describeUpgrade(report));
-    return exitStatus.done;
-  } catch (error) {
-    if (error instanceof InterruptedError || error instanceof MigrationFailedError)
-      output.progress(await whereItStands(options.database, source));
-    throw error;
-  }
-}
-
-function describeProgress(event: ProgressEvent): string {
-  switch (event.kind) {
-    case 'waiting':
-      return `waiting for another process, which has held the lock since ${event.since.toISOString()}`;
-    case 'checked':
-      return `checked its integrity (${event.depth} check, ${milliseconds(event.ms)})`;
-    case 'backed-up':
-      return `backed up to ${event.path} (${milliseconds(event.ms)})`;
-    case 'adopted':
-      return `adopted ${plural(event.files.length, 'file')} (${milliseconds(event.ms)})`;
-    case 'applying':
-      return `applying ${event.filename}`;
-    case 'applied':
-      return `applied ${event.filename} (${milliseconds(event.ms)})`;
-    case 'rolled-back':
-      return `rolled back ${event.filename} (${milliseconds(event.ms)})`;
-    case 'failed':
-      return `rolled back ${event.filename}`;
-  }
-}
-
-/** What an upgrade that did not come to its end left, in a sentence. */
-async function whereItStands(database: string, source: MigrationSource): Promise<string> {
-  const { inspectDatabase, messageOf } = await import('../index.js');
-  try {
-    return describeState(await inspectDatabase(database, source));
-  } catch (error) {
-    return `"${database}" could not be looked at afterwards: ${messageOf(error)}`;
-  }
-}
-
-function describeState({ database, kind, version, claimed, pending }: Inspection): string {
-  const left = `${plural(pending.length, 'file is', 'files are')} pending`;
-  switch (kind) {
-    case 'absent':
-      return `"${database}" was not made.`;
-    case 'empty':
-      return `"${database}" is empty; ${left}.`;
-    case 'legacy':
-      return `"${database}" is as it was: a legacy database of version ${claimed ?? 0}.`;
-    case 'managed':
-      return `"${database}" is at version ${version}; ${left}.`;
-    case 'newer':
-    case 'foreign':
-      return `"${database}" is ${kind}.`;
-  }
+  const report = await carryOut(options, output, (settings) =>
+    upgradeDatabase({ ...settings, to: options.to }),
+  );
+  output.result(report, describeUpgrade(report, options.to === undefined ? 'newest' : 'named'));
+  return exitStatus.done;
 }

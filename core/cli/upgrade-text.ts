@@ -3,16 +3,26 @@ import { describeCheckViolation } from '../storage/database-integrity.js';
 import { describeViolation } from '../storage/migration-guards.js';
 import { aligned, milliseconds, plural, section } from './text.js';
 
-/** What an upgrade found and did, as lines for people. */
-export function describeUpgrade(report: UpgradeReport): string[] {
-  if (report.upToDate) return [`"${report.database}" is up to date at version ${report.version}.`];
+/**
+ * What an upgrade or a way back found and did, as lines for people.
+ *
+ * @param goal whether it was to end at the newest version, or at one that was named
+ */
+export function describeUpgrade(report: UpgradeReport, goal: 'newest' | 'named'): string[] {
+  const { database, version } = report;
+  if (report.upToDate)
+    return [
+      goal === 'newest'
+        ? `"${database}" is up to date at version ${version}.`
+        : `"${database}" is at version ${version}: there is nothing to do.`,
+    ];
   const changed = report.rows.filter(({ before, after }) => before !== after);
   const footer = [
     ...(report.rows.length === 0 ? [] : [['Rows:', rowsInWords(report)]]),
     ...(report.backup === undefined ? [] : [['Backup:', report.backup]]),
   ];
   return [
-    `"${report.database}" is at version ${report.version} now (${milliseconds(report.ms)}). It was ${origin(report)}.`,
+    `"${database}" is at version ${version} now (${milliseconds(report.ms)}). It was ${origin(report)}.`,
     ...section('Claim and schema differed', report.differences),
     ...section(
       'Adopted, being there already',
@@ -22,6 +32,11 @@ export function describeUpgrade(report: UpgradeReport): string[] {
       'Completed',
       report.completed.map(({ filename, objects }) => [filename, objects.join(', ')]),
     ),
+    ...section(
+      'Rolled back',
+      report.rolledBack.map(({ filename, ms }) => [filename, milliseconds(ms)]),
+    ),
+    ...section('Lost, as it was allowed', report.losses),
     ...section(
       'Applied',
       report.applied.map(({ filename, ms }) => [filename, milliseconds(ms)]),
@@ -41,7 +56,7 @@ function rowsInWords({ rows }: UpgradeReport): string {
   return `${sum('before')} before, ${sum('after')} now, in ${plural(rows.length, 'table')}`;
 }
 
-function origin({ found, claimed, evident }: UpgradeReport): string {
+function origin({ found, claimed, evident, rolledBack }: UpgradeReport): string {
   switch (found) {
     case 'absent':
       return 'absent';
@@ -52,7 +67,7 @@ function origin({ found, claimed, evident }: UpgradeReport): string {
         ? `a legacy database of version ${claimed ?? 0}`
         : `a legacy database that claimed version ${claimed ?? 0} and had the schema of ${evident ?? 0}`;
     case 'managed':
-      return 'a managed database';
+      return rolledBack[0] === undefined ? 'a managed database' : `at version ${rolledBack[0].version}`;
     case 'foreign':
       return 'foreign';
   }

@@ -2,18 +2,18 @@ import type { Command } from 'commander';
 
 import type { Verification } from '../index.js';
 import { describeViolation } from '../storage/migration-guards.js';
-import { addDatabaseCommand, perform } from './command.js';
+import { addSourceCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
-import { sourceOf, type DatabaseOptions } from './options.js';
+import { sourceOf, type SourceOptions } from './options.js';
 import type { Output } from './output.js';
 import { section } from './text.js';
 
-interface VerifyOptions extends DatabaseOptions {
+interface VerifyOptions extends SourceOptions {
   readonly strict?: boolean;
 }
 
 export function addVerify(program: Command): void {
-  addDatabaseCommand(program, 'verify', {
+  addSourceCommand(program, 'verify', {
     summary: 'hold a database against its files',
     description:
       "Holds a database against its files: its schema, SQLite's check of its integrity, foreign keys that are broken beyond those counted at the upgrade, and user_version. Changes no byte of it.",

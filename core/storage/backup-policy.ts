@@ -1,3 +1,6 @@
+import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
@@ -5,6 +8,7 @@ import { backupPlaceOf } from './backup-files.js';
 import { applyRetention } from './backup-retention.js';
 import { backUpDatabase } from './database-backup.js';
 import type { DatabaseFile } from './database-file.js';
+import { syncFolder } from './file-system.js';
 import { checkFreeSpace } from './free-space.js';
 import type { Progress } from './upgrade-progress.js';
 
@@ -56,6 +60,20 @@ export async function backUpBeforeUpgrade(
   const { path } = await backUpDatabase(file, { ...occasion, folder: policy.folder });
   progress({ kind: 'backed-up', path, ms: performance.now() - started });
   return path;
+}
+
+/** Removes the copy of an upgrade that nothing came of: the database is what the copy is. */
+export async function withdrawBackup(
+  path: string,
+  { logger, progress }: Pick<BackupOccasion, 'logger' | 'progress'>,
+): Promise<void> {
+  try {
+    await rm(path);
+    await syncFolder(dirname(path));
+    progress({ kind: 'backup-removed', path });
+  } catch (error) {
+    logger.warn({ path, err: messageOf(error) }, 'a backup that is not needed could not be removed');
+  }
 }
 
 /** Removes the copies that are too many or too old, after an upgrade that made one. */

@@ -4,6 +4,7 @@ import { readChangedFiles, type ChangedFile } from './changed-files.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import { probeDatabase, type DatabaseState, type ProbedState } from './database-state.js';
+import { fileStatuses, type FileStatus } from './file-status.js';
 import { claimDifferences } from './legacy-evidence.js';
 import { LegacyBridge } from './legacy-migrations.js';
 import { readHistory, readHistoryShape, type AppliedMigration } from './migration-history.js';
@@ -30,6 +31,8 @@ export interface Inspection extends PlannedWork {
   readonly applied: readonly AppliedMigration[];
   /** The newest attempts that failed, of versions that do not stand applied. */
   readonly failed: readonly AppliedMigration[];
+  /** Every migration that is a file or stands in the history, by version. */
+  readonly files: readonly FileStatus[];
   /** The applied files that are not what they were when they were applied. */
   readonly changed: readonly ChangedFile[];
   /** Why an upgrade would be refused. */
@@ -134,6 +137,7 @@ export async function inspectDatabase(
     failed: lastFailures(found?.history ?? [], applied),
     changed: found?.changed ?? [],
     ...plannedWork(plan),
+    files: fileStatuses(found?.history ?? [], resolved.migrations, plan),
     problem:
       problem === undefined
         ? undefined

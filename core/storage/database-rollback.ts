@@ -1,7 +1,8 @@
 import { UpgradeBridgeError } from '../errors.js';
 import { inspectDatabase } from './database-inspection.js';
-import { changeDatabase } from './legacy-migrations.js';
+import { changeDatabase, type ChangeTerms } from './legacy-migrations.js';
 import type { UpgradeOptions } from './upgrade-options.js';
+import { planChange, type UpgradePlan } from './upgrade-plan.js';
 import type { UpgradeReport } from './upgrade-report.js';
 
 export interface RollBackOptions extends Omit<UpgradeOptions, 'to'> {
@@ -33,8 +34,17 @@ export interface MoveOptions extends RollBackOptions {
  * @throws what `upgradeDatabase` throws
  */
 export async function rollBackDatabase(options: RollBackOptions): Promise<UpgradeReport> {
-  const to = options.to ?? (await versionBefore(options));
-  return changeDatabase({ ...options, to: undefined }, termsOf(options, { kind: 'down', to }));
+  return changeDatabase({ ...options, to: undefined }, await downwards(options));
+}
+
+/**
+ * Says what `rollBackDatabase` would do with the same options, and changes no byte. What would be lost is not known before
+ * it is tried.
+ *
+ * @throws what `rollBackDatabase` throws before its first write
+ */
+export async function planRollBack(options: RollBackOptions): Promise<UpgradePlan> {
+  return planChange({ ...options, to: undefined }, await downwards(options));
 }
 
 /**
@@ -46,21 +56,28 @@ export function moveDatabase(options: MoveOptions): Promise<UpgradeReport> {
   return changeDatabase({ ...options, to: undefined }, termsOf(options, { kind: 'to', to: options.to }));
 }
 
-function termsOf(
-  options: RollBackOptions,
-  goal: { kind: 'down' | 'to'; to: number },
-): Parameters<typeof changeDatabase>[1] {
+/**
+ * Says what `moveDatabase` would do with the same options, and changes no byte.
+ *
+ * @throws what `moveDatabase` throws before its first write
+ */
+export function planMove(options: MoveOptions): Promise<UpgradePlan> {
+  return planChange({ ...options, to: undefined }, termsOf(options, { kind: 'to', to: options.to }));
+}
+
+function termsOf(options: RollBackOptions, goal: ChangeTerms['goal']): ChangeTerms {
   return { goal, lossAllowed: options.allowLoss ?? false, undoFromHistory: options.fromHistory ?? false };
 }
 
-async function versionBefore(options: RollBackOptions): Promise<number> {
+async function downwards(options: RollBackOptions): Promise<ChangeTerms> {
   const { kind, applied } = await inspectDatabase(options.database, options);
-  if (applied.length > 0) return applied.at(-2)?.version ?? 0;
-  throw new UpgradeBridgeError(
-    'NO_WAY_BACK',
-    `There is nothing to undo in "${options.database}" (${kind}).`,
-    {
-      hint: 'Only a database with a history can go back: upgrade it first.',
-    },
-  );
+  if (applied.length === 0)
+    throw new UpgradeBridgeError(
+      'NO_WAY_BACK',
+      `There is nothing to undo in "${options.database}" (${kind}).`,
+      {
+        hint: 'Only a database with a history can go back: upgrade it first.',
+      },
+    );
+  return termsOf(options, { kind: 'down', to: options.to ?? applied.at(-2)?.version ?? 0 });
 }

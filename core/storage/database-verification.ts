@@ -14,7 +14,7 @@ import { planMigrations, type MigrationPlan } from './migration-plan.js';
 import { replayMigrations } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
-import { findDrift, type Drift } from './schema-mending.js';
+import { diagnose, type Drift } from './schema-mending.js';
 import { readSchema } from './schema-snapshot.js';
 import { resolveSource, type MigrationSource } from './upgrade-options.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
@@ -108,7 +108,7 @@ export async function verifyDatabase(
         : resolved.migrations;
     const { final } = await replayMigrations(resolved.driver, files);
     const live = await readSchema(db);
-    const drift = findDrift(final, live).map((finding) => finding.drift);
+    const drift = diagnose(final, live).map((finding) => finding.drift);
     const changed = await readChangedFiles(db, applied, resolved.migrations);
     const tampering = state.kind === 'managed' ? await findTampering(db) : [];
     const integrity = await checkIntegrity(db, 'full');

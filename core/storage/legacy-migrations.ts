@@ -21,7 +21,7 @@ import {
   type Goal,
   type MigrationPlan,
 } from './migration-plan.js';
-import { refuseUnmetRequirements } from './migration-requirements.js';
+import { refuseUnmetRequirements, refuseWithoutDatabase } from './migration-requirements.js';
 import { keptMigrations } from './kept-migrations.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
 import { runMigrations } from './migration-runner.js';
@@ -89,9 +89,12 @@ export class LegacyBridge implements Bridge {
     return work;
   };
 
-  /** What is to be done where there is nothing to look at. */
-  workFor(state: DatabaseState): UpgradeWork {
-    return { state, plan: planMigrations(state, this.source.migrations, this.goal), from: stateLabel(state) };
+  /** What is to be done where there is no database yet: then what SQLite can do is asked of one in memory. */
+  async surveyNothing(): Promise<UpgradeWork> {
+    const state: DatabaseState = { kind: 'absent' };
+    const plan = planMigrations(state, this.source.migrations, this.goal);
+    await refuseWithoutDatabase(this.source.driver, plan.pending);
+    return { state, plan, from: stateLabel(state) };
   }
 
   readonly adopt = async (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
@@ -223,7 +226,7 @@ export async function changeDatabase(
   const patience = { lockWaitMs, signal: options.signal };
   const work = file.exists
     ? await readPatiently(source.driver, file, patience, bridge.survey)
-    : bridge.workFor({ kind: 'absent' });
+    : await bridge.surveyNothing();
   return change({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
 }
 

@@ -1,5 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { MigrationFailedError } from '../errors.js';
+import { markTransaction, type GuardedStep } from './migration-guards.js';
 import { HISTORY_TABLE } from './migration-history.js';
 import type { MigrationConnection } from './migration.js';
 import { refuseForbidden } from './sql-script.js';
@@ -7,12 +8,21 @@ import { refuseForbidden } from './sql-script.js';
 /** Of how many texts it is remembered that they may run: code that writes many rows says the same again and again. */
 const REMEMBERED_TEXTS = 200;
 
-function tooLate(filename: string): MigrationFailedError {
+function tooLate({ subject, place }: GuardedStep): MigrationFailedError {
   return new MigrationFailedError(
     'TRANSACTION_ENDED',
-    `Migration ${filename} used its connection after it had returned; the call was not carried out.`,
-    { filename, statement: undefined, line: undefined },
+    `${subject} used its connection after it had returned; the call was not carried out.`,
+    place,
     { hint: 'Await every call inside of up and down, and keep the connection nowhere.' },
+  );
+}
+
+function transactionGone({ subject, place }: GuardedStep): MigrationFailedError {
+  return new MigrationFailedError(
+    'TRANSACTION_ENDED',
+    `${subject} went on after its transaction had ended; the call was not carried out.`,
+    place,
+    { hint: 'A failed statement ended it (ON CONFLICT ROLLBACK, RAISE(ROLLBACK)): use ABORT.' },
   );
 }
 
@@ -22,42 +32,92 @@ function notAwaited(calls: number): Error {
   );
 }
 
+/** Carries out the calls of one migration one after the other, as long as its transaction is open. */
+class CallQueue {
+  private last: Promise<unknown> = Promise.resolve();
+  private isOpen = true;
+
+  private constructor(
+    private readonly db: DatabaseBridge,
+    private readonly step: GuardedStep,
+    private release: (step: GuardedStep) => Promise<void>,
+  ) {}
+
+  static async begin(db: DatabaseBridge, step: GuardedStep): Promise<CallQueue> {
+    return new CallQueue(db, step, await markTransaction(db));
+  }
+
+  /** What comes after a statement that ended the transaction would be kept whatever becomes of the migration. */
+  carryOut<Result>(call: () => Promise<Result>): Promise<Result> {
+    const turn = this.last.then(async () => {
+      if (!this.isOpen) throw transactionGone(this.step);
+      try {
+        return await call();
+      } catch (error) {
+        this.isOpen = await this.isStillOpen();
+        throw error;
+      }
+    });
+    this.last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** @throws MigrationFailedError (TRANSACTION_ENDED) when the transaction is over */
+  end(): Promise<void> {
+    return this.release(this.step);
+  }
+
+  private async isStillOpen(): Promise<boolean> {
+    try {
+      await this.release(this.step);
+      this.release = await markTransaction(this.db);
+      return true;
+    } catch {
+      // Whatever keeps it from being known, nothing more may be written.
+      return false;
+    }
+  }
+}
+
 /**
  * Lets code use a connection until its promise settles, and no longer: a call that comes later would fall into a
  * transaction that is none of its business.
  *
- * @throws what `work` throws; Error when it returned before its calls had ended; the calls reject with MigrationFileError
- *   where they say what may not stand in a migration
+ * @throws what `work` throws; Error when it returned before its calls had ended; MigrationFailedError when the transaction
+ *   has. The calls reject with MigrationFileError where they say what may not stand in a migration
  */
 export async function lendConnection(
   db: DatabaseBridge,
   filename: string,
   work: (connection: MigrationConnection) => Promise<void>,
 ): Promise<void> {
+  const place = { filename, statement: undefined, line: undefined };
+  const step: GuardedStep = { subject: `Migration ${filename}`, place };
+  const queue = await CallQueue.begin(db, step);
   const goingOn = new Set<Promise<unknown>>();
   const allowed = new Set<string>();
   let lent = true;
 
-  const lend = async <Result>(sql: string, call: () => Promise<Result>): Promise<Result> => {
-    if (!lent) throw tooLate(filename);
+  const call = async <Result>(sql: string, statement: () => Promise<Result>): Promise<Result> => {
+    if (!lent) throw tooLate(step);
     if (!allowed.has(sql)) {
       refuseForbidden(sql, { file: filename, historyTable: HISTORY_TABLE });
       if (allowed.size >= REMEMBERED_TEXTS) allowed.clear();
       allowed.add(sql);
     }
-    return call();
+    return queue.carryOut(statement);
   };
-  const watched = <Result>(call: Promise<Result>): Promise<Result> => {
-    const ending = call.finally(() => goingOn.delete(ending));
+  const watched = <Result>(running: Promise<Result>): Promise<Result> => {
+    const ending = running.finally(() => goingOn.delete(ending));
     goingOn.add(ending);
     return ending;
   };
 
   try {
     await work({
-      execute: (sql, parameters) => watched(lend(sql, () => db.execute(sql, parameters))),
-      executeScript: (sql) => watched(lend(sql, () => db.executeScript(sql))),
-      query: (sql, parameters) => watched(lend(sql, () => db.query(sql, parameters))),
+      execute: (sql, parameters) => watched(call(sql, () => db.execute(sql, parameters))),
+      executeScript: (sql) => watched(call(sql, () => db.executeScript(sql))),
+      query: (sql, parameters) => watched(call(sql, () => db.query(sql, parameters))),
     });
     lent = false;
     if (goingOn.size > 0) throw notAwaited(goingOn.size);
@@ -66,4 +126,5 @@ export async function lendConnection(
     // What has begun ends within this transaction, whatever becomes of it.
     await Promise.allSettled(goingOn);
   }
+  await queue.end();
 }

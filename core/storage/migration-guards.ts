@@ -16,7 +16,7 @@ export interface GuardedStep {
   readonly place: FailurePlace;
   /** What the step declares; nothing where it is left out. */
   readonly directives?: Directives;
-  /** Whether the caller has declared every loss of rows and objects. */
+  /** Whether the caller has declared every loss of rows and objects; undefined where no caller can. */
   readonly lossAllowed?: boolean;
 }
 
@@ -109,6 +109,11 @@ export function newViolations(
   return found.filter((violation) => violation.rows > (before.get(foreignKeyName(violation)) ?? 0));
 }
 
+function hintToDeclare({ lossAllowed }: GuardedStep, directive: string): string {
+  const allow = lossAllowed === undefined ? '' : 'allow it (allowLoss, --yes), or ';
+  return `If that is meant, ${allow}declare it in the file's header: "-- migration: ${directive}".`;
+}
+
 /**
  * Holds what a step left against what it found.
  *
@@ -132,14 +137,14 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
         step,
         'OBJECTS_LOST',
         `would remove ${objects.join(', ')} without saying so`,
-        `If that is meant, declare it in the file's header: "-- migration: drops ${lost.map(({ name }) => name).join(', ')}".`,
+        hintToDeclare(step, `drops ${lost.map(({ name }) => name).join(', ')}`),
       );
     if (rows.length > 0)
       throw failure(
         step,
         'ROWS_LOST',
         `would lose rows without saying so: ${rows.join(', ')}`,
-        `If that is meant, declare it in the file's header: "-- migration: allow-loss ${rows.map((each) => each.split(' ')[0]).join(', ')}".`,
+        hintToDeclare(step, `allow-loss ${rows.map((each) => each.split(' ')[0]).join(', ')}`),
       );
     if (sequences.length > 0)
       throw failure(

@@ -93,6 +93,7 @@ async function runCode(
   try {
     await lendConnection(db, filename, code);
   } catch (error) {
+    if (error instanceof MigrationFailedError) throw error;
     throw failedAt(filename, undefined, error);
   }
 }

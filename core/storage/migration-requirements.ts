@@ -1,4 +1,4 @@
-import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
 import { HistoryConflictError } from '../errors.js';
 import type { Migration, Requirement } from './migration.js';
 
@@ -54,4 +54,17 @@ export async function refuseUnmetRequirements(
           },
         );
     }
+}
+
+/** The same where there is no database to ask on yet. */
+export async function refuseWithoutDatabase(
+  driver: DatabaseDriver,
+  pending: readonly Migration[],
+): Promise<void> {
+  const db = await driver.open(':memory:', 'create');
+  try {
+    await refuseUnmetRequirements(db, pending);
+  } finally {
+    await db.close();
+  }
 }

@@ -22,17 +22,19 @@ export interface PlannedWork {
 /** Says what a plan would do. */
 export function plannedWork({ baseline, pending }: MigrationPlan): PlannedWork {
   return {
-    adoptable: baseline.filter((file) => file.state === 'present').map(({ migration }) => planned(migration)),
+    adoptable: baseline
+      .filter((file) => file.state === 'present')
+      .map(({ migration }) => plannedMigration(migration)),
     completable: baseline
       .filter((file) => file.state === 'partial')
       .map(({ migration, missing, different }) => ({
-        ...planned(migration),
+        ...plannedMigration(migration),
         objects: [...missing, ...different].map(({ label }) => label),
       })),
-    pending: pending.map(planned),
+    pending: pending.map(plannedMigration),
   };
 }
 
-function planned({ version, filename, description }: PlannedMigration): PlannedMigration {
+export function plannedMigration({ version, filename, description }: PlannedMigration): PlannedMigration {
   return { version, filename, description };
 }

@@ -47,7 +47,11 @@ export interface RehearsalRequest {
   readonly options: UpgradeOptions;
 }
 
-type StepEvent = Exclude<ProgressEvent, { kind: 'waiting' | 'checked' | 'backed-up' | 'applying' }>;
+type StepEvent = Extract<ProgressEvent, { kind: 'adopted' | 'applied' | 'rolled-back' | 'failed' }>;
+
+function isStep(event: ProgressEvent): event is StepEvent {
+  return ['adopted', 'applied', 'rolled-back', 'failed'].includes(event.kind);
+}
 
 const ADOPTION = '(adoption)';
 
@@ -59,12 +63,18 @@ export async function runOnCopy(
   const observer = new RowObserver(sqlite3Driver, copy.path, ADOPTION);
   const events: StepEvent[] = [];
   const onProgress = (event: ProgressEvent): void => {
-    if (event.kind === 'applying') observer.begin(event.filename);
-    else if (event.kind !== 'waiting' && event.kind !== 'checked' && event.kind !== 'backed-up')
-      events.push(event);
+    if (event.kind === 'applying' || event.kind === 'rolling-back') observer.begin(event.filename);
+    else if (isStep(event)) events.push(event);
     options.onProgress?.(event);
   };
-  const upgrade: UpgradeOptions = { ...options, database: copy.path, backup: false, onProgress };
+  const upgrade: UpgradeOptions = {
+    ...options,
+    database: copy.path,
+    backup: false,
+    // A copy may become what the database itself is kept from becoming.
+    legacyMode: 'bridge',
+    onProgress,
+  };
   const run = await outcomeOf(changeDatabase(upgrade, terms, observer.driver));
   return {
     steps: events.map((event) => stepOf(event, observer)),

@@ -26,7 +26,7 @@ import {
 import type { UpgradeReport } from './upgrade-report.js';
 
 export interface RehearsalOptions
-  extends Omit<UpgradeOptions, 'backup'>, Pick<VerificationOptions, 'checks'> {
+  extends Omit<UpgradeOptions, 'backup' | 'legacyMode'>, Pick<VerificationOptions, 'checks'> {
   /** The path of the database. It is only read. */
   readonly database: string;
   /** Whether the copy also goes down to where it started and up again. Default: false. */

@@ -15,7 +15,7 @@ import { refuseChanged, refuseMissing, refuseNewer } from './migration-plan.js';
 import { replayMigrations } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { RepairRows } from './repair-rows.js';
-import { findDrift, makerOf, mendDrift, type Drift } from './schema-mending.js';
+import { diagnose, makerOf, mendDrift, type Drift } from './schema-mending.js';
 import { readSchema } from './schema-snapshot.js';
 import { summarizeDifference } from './text-difference.js';
 import type { CheckViolations } from './table-rebuild.js';
@@ -178,7 +178,7 @@ async function decideMending(
 ): Promise<Mending> {
   const { steps, final } = await replayMigrations(source.driver, standing);
   const live = await readSchema(db);
-  const findings = findDrift(final, live);
+  const findings = diagnose(final, live);
   const mendable = findings.filter(({ remedy }) => remedy.kind !== 'none');
   return {
     mended: mendable.map(({ drift }) => drift),
@@ -190,7 +190,7 @@ async function decideMending(
     mend: async (writable) => {
       try {
         const checkViolations = await mendDrift(writable, mendable, live);
-        const left = findDrift(final, await readSchema(writable)).filter(
+        const left = diagnose(final, await readSchema(writable)).filter(
           ({ remedy }) => remedy.kind !== 'none',
         );
         if (left.length === 0) return checkViolations;

@@ -54,7 +54,7 @@ const none: Remedy = { kind: 'none' };
  *
  * Pure.
  */
-export function findDrift(expected: SchemaSnapshot, live: SchemaSnapshot): Finding[] {
+export function diagnose(expected: SchemaSnapshot, live: SchemaSnapshot): Finding[] {
   const findings = [...expected.tables].flatMap(([key, table]) => tableFindings(key, table, live));
   for (const [key, object] of expected.objects) {
     // What hangs on something that only a person can mend has to wait for that.

@@ -17,7 +17,7 @@ import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 import { worldsOf, type Worlds } from './worlds.js';
 
 export interface StorageOptions
-  extends Omit<UpgradeOptions, 'database' | 'migrations' | 'legacy'>, PragmaOptions {
+  extends Omit<UpgradeOptions, 'database' | 'migrations' | 'legacy' | 'to'>, PragmaOptions {
   /**
    * The path of the database file, made where it does not exist; or `:memory:` for one that lives as long as the handle,
    * with no lock, no backup and no second process.
@@ -46,6 +46,8 @@ export interface Storage {
 async function openUpgraded(options: StorageOptions): Promise<{ db: DatabaseBridge; report: UpgradeReport }> {
   const upgrade: UpgradeOptions = {
     ...options,
+    // The storage works on the newest schema only.
+    to: undefined,
     migrations: options.migrationsDir ?? worldMigrationsDir,
     legacy: options.legacy ?? (options.migrationsDir === undefined ? worldLegacyVersions : undefined),
   };
@@ -59,7 +61,6 @@ async function openUpgraded(options: StorageOptions): Promise<{ db: DatabaseBrid
     }
   }
   const report = await upgradeDatabase(upgrade);
-  // The storage works on the newest schema only.
   if (report.wouldDo !== undefined) throw new LegacyRefusedError(report);
   return { db: await sqlite3Driver.open(options.database, 'read-write'), report };
 }

@@ -1,7 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withTransaction } from '../database/transaction.js';
 import { isSqliteError } from '../errors.js';
-import { backUpBeforeUpgrade } from './backup-policy.js';
+import { backUpBeforeUpgrade, withdrawBackup } from './backup-policy.js';
 import { refuseDamage } from './database-integrity.js';
 import { nameReadError } from './database-state.js';
 import { databaseBytes } from './free-space.js';
@@ -50,6 +50,12 @@ export class UpgradeConnection {
       progress,
       signal,
     });
+  }
+
+  /** Removes the copy again. To be called when nothing was committed and no one needs to find out why. */
+  async withdrawBackup(): Promise<void> {
+    if (this.backup !== undefined) await withdrawBackup(this.backup, this.request);
+    this.backup = undefined;
   }
 
   /** Carries out work in a transaction of its own. What it throws is what went wrong, not yet what it is called. */

@@ -6,9 +6,12 @@ export type ProgressEvent =
   | { readonly kind: 'waiting'; readonly since: Date }
   | { readonly kind: 'checked'; readonly depth: 'quick' | 'full'; readonly ms: number }
   | { readonly kind: 'backed-up'; readonly path: string; readonly ms: number }
+  /** The copy was removed again, because nothing of what it was made for was done. */
+  | { readonly kind: 'backup-removed'; readonly path: string }
   | { readonly kind: 'adopted'; readonly files: readonly string[]; readonly ms: number }
   | { readonly kind: 'applying'; readonly version: number; readonly filename: string }
   | { readonly kind: 'applied'; readonly version: number; readonly filename: string; readonly ms: number }
+  | { readonly kind: 'rolling-back'; readonly version: number; readonly filename: string }
   | { readonly kind: 'rolled-back'; readonly version: number; readonly filename: string; readonly ms: number }
   | { readonly kind: 'failed'; readonly version: number; readonly filename: string; readonly error: string };
 

@@ -22,6 +22,7 @@ import {
 import { isUpToDate, refuseOutsideTransaction, type RollBack } from './migration-plan.js';
 import { runAlone, runDown, runUp } from './migration-replay.js';
 import type { Migration } from './migration.js';
+import { refuseLosses, rollBackStep } from './rollback-trial.js';
 import type { CheckViolations } from './table-rebuild.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';
@@ -44,6 +45,8 @@ export class UpgradeSteps {
   private before: Inventory | undefined;
   private latest: { inventory: Inventory; dataVersion: number } | undefined;
   private readonly losses: string[] = [];
+  /** Whether it is known that what is to be undone loses nothing undeclared. */
+  private lossesRefused = false;
 
   private readonly db: DatabaseBridge;
 
@@ -107,6 +110,7 @@ export class UpgradeSteps {
     const [undone] = work.plan.undo;
     const [next] = work.plan.pending;
     if (work.plan.baseline.length > 0) return this.adopt(work);
+    await this.refuseLosses(work);
     if (undone?.migration.down?.directives.noTransaction === true)
       return { kind: 'needs no transaction', migration: undone.migration, undone };
     if (undone !== undefined) return this.rollBack(undone);
@@ -171,7 +175,7 @@ export class UpgradeSteps {
   /** Runs the way back of a migration; the row that it was applied stays, and one that it was undone is added. */
   private rollBack(undone: RollBack): Promise<Step> {
     const { migration } = undone;
-    const guarded = this.undoingOf(migration);
+    const guarded = rollBackStep(undone, this.request.settings.lossAllowed);
     return this.attempting('rolled back', migration, async (started) => {
       const before = await this.inventory();
       const finish = await markTransaction(this.db);
@@ -190,7 +194,8 @@ export class UpgradeSteps {
       const before = await this.inventory();
       const script = undone === undefined ? migration : (migration.down ?? migration);
       await this.connection.interruptible(() => runAlone(this.db, script));
-      const guarded = undone === undefined ? stepOf(migration) : this.undoingOf(migration);
+      const guarded =
+        undone === undefined ? stepOf(migration) : rollBackStep(undone, this.request.settings.lossAllowed);
       const after = await this.guard(guarded, before);
       await this.inTransaction(async () => {
         const work = await this.request.bridge.look(this.db);
@@ -207,13 +212,18 @@ export class UpgradeSteps {
     });
   }
 
-  private undoingOf(migration: Migration): GuardedStep {
-    return {
-      ...stepOf(migration),
-      subject: `Undoing ${migration.filename}`,
-      directives: migration.code?.downDirectives ?? migration.down?.directives ?? migration.directives,
-      lossAllowed: this.request.settings.lossAllowed,
-    };
+  /** The guard of one step tells all of its losses; before several steps, the losses of all of them are told. */
+  private async refuseLosses({ plan: { undo } }: UpgradeWork): Promise<void> {
+    const { lossAllowed, countRows } = this.request.settings;
+    const [first] = undo;
+    if (first === undefined || lossAllowed || this.lossesRefused) return;
+    this.lossesRefused = true;
+    if (undo.length === 1) return;
+    try {
+      await refuseLosses(this.db, undo, { countRows });
+    } catch (error) {
+      throw new FailedAttempt('rolled back', first.migration, performance.now(), error);
+    }
   }
 
   private async attempting(
@@ -223,7 +233,7 @@ export class UpgradeSteps {
   ): Promise<Step> {
     const started = performance.now();
     const { version, filename } = migration;
-    this.request.progress({ kind: 'applying', version, filename });
+    this.request.progress({ kind: kind === 'applied' ? 'applying' : 'rolling-back', version, filename });
     try {
       await work(started);
     } catch (error) {
@@ -324,7 +334,10 @@ export class UpgradeSteps {
   private async recordFailure({ kind, migration, started, cause }: FailedAttempt): Promise<unknown> {
     const { progress, logger } = this.request;
     // To be told what undoing would lose is no failure.
-    if (kind === 'rolled back' && isLoss(cause)) return cause;
+    if (kind === 'rolled back' && isLoss(cause)) {
+      if (this.attempts.length === 0) await this.connection.withdrawBackup();
+      return cause;
+    }
     const error = messageOf(cause);
     progress({ kind: 'failed', version: migration.version, filename: migration.filename, error });
     logger.error({ version: migration.version, file: migration.filename, err: error }, 'migration failed');

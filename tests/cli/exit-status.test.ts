@@ -8,13 +8,15 @@ const hint = 'None.';
 
 describe('the exit status', () => {
   test('of every code is one that the help tells of', () => {
-    for (const code of errorCodes) expect([1, 3, 4, 64]).toContain(exitStatusOfCode(code));
+    for (const code of errorCodes) expect([1, 3, 4, 5, 64]).toContain(exitStatusOfCode(code));
   });
 
   test.each([
     ['NEWER_DATABASE', 3],
     ['LOCKED', 4],
     ['LOCK_LOST', 4],
+    ['CHANGED_MIGRATION', 5],
+    ['BAD_HISTORY', 5],
     ['BAD_OPTION', 64],
     ['FOREIGN_DATABASE', 1],
     ['MIGRATION_FAILED', 1],

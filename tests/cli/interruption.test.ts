@@ -51,7 +51,7 @@ test.each([
         `\\napplying 0002_slow\\.sql
 ${signal}: stopping; what is not finished is rolled back
 "new\\.db" is at version 1; 1 file is pending\\.
-Error: The upgrade was stopped on request; the step that was going on was rolled back\\.
+Error: The upgrade was stopped on request: every finished step stays, an unfinished one was rolled back\\.
 Cause: The signal ${signal} was received\\.
 Hint: {2}.*
 Code: {2}INTERRUPTED

@@ -77,9 +77,14 @@ Pending (7):
     await folder.run('up', '--database', database);
     const end = await status('--database', database, '--check');
     expect(end.status).toBe(0);
-    expect(end.stdout).toContain('State:     managed: the history says what was applied\nVersion:   11\n');
-    expect(end.stdout).toMatch(/^ {2}0003_init_base_schema\.sql +\d{4}-\d\d-\d\dT[\d:.]+Z {2}adopted$/m);
-    expect(end.stdout).toMatch(/^ {2}0011_number_events\.sql +\d{4}-\d\d-\d\dT[\d:.]+Z {2}applied$/m);
+    expect(end.stdout).toContain(
+      'State:     managed: the history says what was applied\nVersion:   11\nDrift:     none\n\nFiles (11):\n',
+    );
+    expect(end.stdout).toMatch(/^ {2}version {2}file +state +applied at +ms +origin +release$/m);
+    const row = (file: string, origin: string): RegExp =>
+      new RegExp(`^  \\d+ +${file} +applied  \\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z +\\d+ +${origin}$`, 'm');
+    expect(end.stdout).toMatch(row('0003_init_base_schema\\.sql', 'adopted'));
+    expect(end.stdout).toMatch(row('0011_number_events\\.sql', 'applied'));
     expect(end.stdout).toMatch(/\n\nUp to date\.\n$/);
   });
 
@@ -103,6 +108,7 @@ Pending (7):
       differences: expect.any(Array),
       applied: [],
       failed: [],
+      changed: [],
       adoptable: expect.any(Array),
       completable: [
         {
@@ -113,7 +119,18 @@ Pending (7):
         },
       ],
       pending: [{ version: 11, filename: '0011_number_events.sql', description: expect.any(String) }],
+      files: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].map((version) => ({
+        version,
+        filename: expect.any(String),
+        description: expect.any(String),
+        state: version === 7 ? 'completable' : version === 11 ? 'pending' : 'adoptable',
+        release: null,
+        appliedAt: null,
+        executionTimeMs: null,
+        origin: null,
+      })),
       problem: null,
+      drift: null,
     });
   });
 });

@@ -149,7 +149,7 @@ describe('migrations of another program', () => {
     expect(end.status).toBe(1);
     expect(end.stdout).toBe('');
     expect(end.stderr).toMatch(
-      /\napplying 0002_add_author\.sql\nrolled back 0002_add_author\.sql\n"new\.db" is at version 1; 2 files are pending\.\nError: Migration 0002_add_author\.sql failed at statement 2, line 3: no such table: nots\.\nHint: {2}.*\nCode: {2}MIGRATION_FAILED\n$/,
+      /\napplying 0002_add_author\.sql\n0002_add_author\.sql failed, and nothing of it stays\n"new\.db" is at version 1; 2 files are pending\.\nError: Migration 0002_add_author\.sql failed at statement 2, line 3: no such table: nots\.\nHint: {2}.*\nCode: {2}MIGRATION_FAILED\n$/,
     );
     await folder.files('sql', { '0002_add_author.sql': files['0002_add_author.sql'] });
     expect((await up('--database', 'new.db', '--migrations', migrations)).status).toBe(0);
@@ -209,7 +209,7 @@ describe('other processes', () => {
       );
       for (const end of ends) {
         expect(end.status).toBe(4);
-        expect(end.stderr).toMatch(/^Error: .*\nHint: .*\nCode: .*\n$/);
+        expect(end.stderr).toMatch(/^Error: .*\n(Cause: .*\n)*Hint: .*\nCode: .*\n$/);
       }
     });
   });

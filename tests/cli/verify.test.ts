@@ -141,6 +141,7 @@ Missing or different (3):
       newViolations: [],
       violations: [],
       userVersion: null,
+      checks: [],
     });
   });
 

@@ -172,6 +172,19 @@ describe('options that cannot be used', () => {
     expect(await contentOf(folder)).toEqual(before);
   });
 
+  it.each([
+    ['busyTimeoutMs NaN', { busyTimeoutMs: Number.NaN }],
+    ['busyTimeoutMs -1', { busyTimeoutMs: -1 }],
+    ['busyTimeoutMs Infinity', { busyTimeoutMs: Number.POSITIVE_INFINITY }],
+    ['synchronous that is empty', { synchronous: '' }],
+  ])('are refused by openStorage before a byte is changed: %s', async (_title, options) => {
+    const before = await contentOf(folder);
+    const told = await refusalOf(openStorage(untyped({ database: path }, options)));
+    expect(told?.code).toBe('BAD_OPTION');
+    expectSentences(told);
+    expect(await contentOf(folder)).toEqual(before);
+  });
+
   it.each(['', '  ', 'worlds\0.db', 'file:worlds.db', `${'x'.repeat(300)}.db`])(
     'are refused: the path %j',
     async (database) => {

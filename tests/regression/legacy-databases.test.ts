@@ -327,7 +327,10 @@ describe('a database that is not ours', () => {
     ['foreign-rails', /dbmate or Rails/],
     ['foreign-golang-migrate', /golang-migrate/],
     ['foreign-sibling', /a sibling of this tool that keeps no checksums/],
-    ['foreign-tables-of-our-names', /table worlds has no column description; .*table agents has no column/],
+    [
+      'foreign-tables-of-our-names',
+      /column worlds\.id has the type INTEGER, not TEXT; column agents\.id has the type INTEGER, not TEXT/,
+    ],
     ['user-version-8', /user_version is 8, outside 0 to 7, and there is no history/],
     ['user-version-minus-1', /user_version is -1, outside 0 to 7/],
   ])('is named: %s', async (name, sentence) => {

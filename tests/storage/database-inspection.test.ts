@@ -63,6 +63,7 @@ it('a database that is absent is told to be, and is not made', async () => {
     version: 0,
     differences: [],
     pending: three,
+    files: three.map((file) => expect.objectContaining({ ...file, state: 'pending' })),
   });
   await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
 });

@@ -390,7 +390,7 @@ describe.each(journalModes)('repairHistory, in %s mode', (journal) => {
     await withLegacy(place.path, async (other) => {
       await other.run("BEGIN IMMEDIATE; INSERT INTO parents VALUES (1, 'late', NULL)");
       const repaired = repair({ migrations: commented });
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await place.locked();
       await other.run('COMMIT');
       expect(await repaired).toMatchObject({ nothingToDo: false });
     });

@@ -210,6 +210,28 @@ describe('the form in which something is completed', () => {
       },
     ));
 
+  it('of a table has the rules that a later adopted file gave it', () => {
+    const parent = 'CREATE TABLE p (id INTEGER PRIMARY KEY);';
+    return upgraded(
+      {
+        files: {
+          '0001_a.sql': `${parent} CREATE TABLE t (a TEXT, p INTEGER REFERENCES p(id));`,
+          '0002_b.sql': `CREATE TABLE n (a TEXT CHECK (a <> ''), p INTEGER REFERENCES p(id)); INSERT INTO n SELECT * FROM t;
+            DROP TABLE t; ALTER TABLE n RENAME TO t;`,
+        },
+        live: `${parent} CREATE TABLE t (a TEXT CHECK (a <> ''), p INTEGER); INSERT INTO t VALUES ('x', 4);`,
+      },
+      async (db, report) => {
+        expect(completedIn(report)).toEqual(['1: table t']);
+        expect(report.adopted.map(({ version }) => version)).toEqual([2]);
+        await expect(db.execute("INSERT INTO t VALUES ('', NULL)")).rejects.toThrow(
+          'CHECK constraint failed',
+        );
+        expect(await db.query('SELECT * FROM t')).toEqual([{ a: 'x', p: 4 }]);
+      },
+    );
+  });
+
   it('of a table has no rules of a file that is still to be applied', () =>
     upgraded(
       {

@@ -262,6 +262,47 @@ describe('one file', () => {
     expect(linesOf(await weighed(live, 1, replay, legacy))).toEqual(lines);
   });
 
+  it('supersedes another by its evidence alone, without any claim', async () => {
+    const replay = await replayOf({
+      '0001_a.sql': `${table} CREATE TABLE stays (x);`,
+      '0002_b.sql':
+        '-- migration: drops t\nCREATE TABLE u (a TEXT); INSERT INTO u SELECT a FROM t; DROP TABLE t;',
+      '0003_c.sql': '-- migration: drops u\nCREATE TABLE w (a TEXT); DROP TABLE u;',
+    });
+    const live = 'CREATE TABLE stays (x); CREATE TABLE w (a TEXT);';
+    expect(linesOf(await weighed(live, 0, replay, claims))).toEqual(['1 present', '2 present', '3 present']);
+    expect(linesOf(await weighed('CREATE TABLE stays (x)', 0, replay, claims))).toEqual([
+      '1 partial -table t',
+      '2 absent',
+      '3 absent',
+    ]);
+  });
+
+  it('that drops a view is absent while the view is there', async () => {
+    const replay = await replayOf({
+      '0001_a.sql': `${table} CREATE VIEW v AS SELECT 1;`,
+      '0002_b.sql': '-- migration: drops v\nDROP VIEW v;',
+    });
+    const legacy = { 1: [1, 2] };
+    expect(linesOf(await weighed(`${table} CREATE VIEW v AS SELECT 1;`, 1, replay, legacy))[1]).toBe(
+      '2 absent',
+    );
+    expect(linesOf(await weighed(table, 1, replay, legacy))).toEqual(['1 present', '2 present']);
+  });
+
+  it('that makes a virtual table anew is told by its statement', async () => {
+    const replay = await replayOf({
+      '0001_a.sql': `${table} CREATE VIRTUAL TABLE f USING fts5(a);`,
+      '0002_b.sql': 'DROP TABLE f; CREATE VIRTUAL TABLE f USING fts5(a, b);',
+    });
+    expect(
+      linesOf(await weighed(`${table} CREATE VIRTUAL TABLE f USING fts5(a);`, 1, replay, claims)),
+    ).toEqual(['1 present', '2 absent']);
+    expect(
+      linesOf(await weighed(`${table} CREATE VIRTUAL TABLE f USING fts5(a, b);`, 1, replay, claims)),
+    ).toEqual(['1 present', '2 present']);
+  });
+
   it('counts data only for no more than it is', async () => {
     const replay = await replayOf({ '0001_a.sql': table, '0002_b.sql': "INSERT INTO t (a) VALUES ('x');" });
     const evidence = await weighed(table, 1, replay, claims);

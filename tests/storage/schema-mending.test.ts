@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DatabaseBridge, Row } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { withTransaction } from '../../core/database/transaction.js';
-import { findDrift, mendDrift, type Drift } from '../../core/storage/schema-mending.js';
+import { diagnose, mendDrift, type Drift } from '../../core/storage/schema-mending.js';
 import { readSchema, type SchemaSnapshot } from '../../core/storage/schema-snapshot.js';
 import { withDatabase } from '../support/memory-database.js';
 
@@ -48,7 +48,7 @@ function formWith(...changes: readonly (readonly [from: string, to: string])[]):
 
 async function driftOf(script: string): Promise<Drift[]> {
   await db.executeScript(`PRAGMA foreign_keys = OFF; ${script}`);
-  return findDrift(expected, await readSchema(db)).map(({ drift }) => drift);
+  return diagnose(expected, await readSchema(db)).map(({ drift }) => drift);
 }
 
 /** Carries out every statement that mends a drift, as a person would with a shell. */
@@ -60,12 +60,12 @@ async function mendByHand(drift: readonly Drift[]): Promise<void> {
 async function mend(): Promise<void> {
   await withTransaction(db, async () => {
     const live = await readSchema(db);
-    await mendDrift(db, findDrift(expected, live), live);
+    await mendDrift(db, diagnose(expected, live), live);
   });
 }
 
 async function sentencesLeft(): Promise<string[]> {
-  return findDrift(expected, await readSchema(db)).map(({ drift }) => drift.sentence);
+  return diagnose(expected, await readSchema(db)).map(({ drift }) => drift.sentence);
 }
 
 /** Rows, among them such as AUTOINCREMENT has to remember; none where the table is missing. */
@@ -198,7 +198,7 @@ describe('mending', () => {
   it('counts the rows that break a check which was missing, and keeps them', async () => {
     await driftOf(`${formWith([',\n    CHECK (age < 200)', ''])} INSERT INTO children (age) VALUES (300)`);
     const live = await readSchema(db);
-    expect(await withTransaction(db, () => mendDrift(db, findDrift(expected, live), live))).toEqual([
+    expect(await withTransaction(db, () => mendDrift(db, diagnose(expected, live), live))).toEqual([
       { table: 'children', expression: '(age < 200)', rows: 1 },
     ]);
     expect(await db.query('SELECT age FROM children')).toEqual([{ age: 300 }]);

@@ -111,6 +111,7 @@ describe('an object has the same meaning', () => {
     ],
     ['with IF NOT EXISTS or without', 'CREATE INDEX IF NOT EXISTS i ON t (a)', 'CREATE INDEX i ON t (a)'],
     ['with ASC or without', 'CREATE INDEX i ON t (a ASC, b)', 'CREATE INDEX i ON t (a, b ASC)'],
+    ['on a column that is called asc', 'CREATE INDEX i ON t (asc, a)', 'CREATE INDEX i ON t ("asc" ASC, a)'],
     [
       'with FOR EACH ROW or without',
       'CREATE TRIGGER IF NOT EXISTS x AFTER UPDATE ON t FOR EACH ROW BEGIN DELETE FROM t; END',

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { upgradeDatabase, type UpgradeOptions, type UpgradeReport } from '../../core/index.js';
 import { hashesIn } from './database-copy.js';
@@ -39,6 +41,11 @@ export class DatabaseFolder {
   async upgrade(options: Omit<UpgradeOptions, 'database'>): Promise<UpgradeReport> {
     await this.run('');
     return upgradeDatabase({ backup: false, ...options, database: this.path });
+  }
+
+  /** Waits until somebody holds the lock of an upgrade: the first look at the database is over then. */
+  async locked(): Promise<void> {
+    while (!existsSync(`${this.path}.lock`)) await pause(5);
   }
 
   /** The hash of each file in the folder. */

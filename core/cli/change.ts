@@ -1,0 +1,127 @@
+import { Option, type Command } from 'commander';
+
+import { InterruptedError, MigrationFailedError } from '../errors.js';
+import type { Inspection, MigrationSource, ProgressEvent, UpgradeOptions } from '../index.js';
+import {
+  addBackupPolicy,
+  addLockWait,
+  backupPolicyOf,
+  type BackupPolicyOptions,
+  type LockWaitOptions,
+} from './backup-options.js';
+import { sourceOf, type SourceOptions } from './options.js';
+import type { Output } from './output.js';
+import { untilStopped } from './stop-signals.js';
+import { milliseconds, plural } from './text.js';
+
+/** What every command takes that changes a database by its files. */
+export interface ChangeOptions extends SourceOptions, BackupPolicyOptions, LockWaitOptions {
+  readonly countRows: boolean;
+  readonly transaction?: 'each' | 'all';
+  readonly dryRun?: boolean;
+}
+
+export function addChangeOptions(command: Command): Command {
+  addLockWait(command)
+    .option('--no-count-rows', 'do not count the rows of every table before and after each step')
+    .addOption(
+      new Option(
+        '--transaction <scope>',
+        'each: a transaction a file (default); all: one for everything, or nothing',
+      ).choices(['each', 'all']),
+    );
+  return addBackupPolicy(command).option('--dry-run', 'print the plan and change nothing');
+}
+
+/** The options of the library that those of a command stand for. */
+export async function settingsOf(options: ChangeOptions): Promise<UpgradeOptions> {
+  return {
+    ...(await sourceOf(options)),
+    database: options.database,
+    lockWaitMs: options.lockWait,
+    countRows: options.countRows,
+    transaction: options.transaction,
+    backup: backupPolicyOf(options),
+  };
+}
+
+/**
+ * Carries a change out that tells of its progress, that SIGINT and SIGTERM stop, and after which, where it did not come to
+ * its end, is said where the database stands.
+ */
+export function carryOut<Result>(
+  options: ChangeOptions,
+  output: Output,
+  work: (settings: UpgradeOptions, signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  return untilStopped(
+    (name) => {
+      output.progress(`${name}: stopping; what is not finished is rolled back`);
+    },
+    async (signal) => {
+      const settings = await settingsOf(options);
+      const onProgress = (event: ProgressEvent): void => {
+        output.progress(describeProgress(event));
+      };
+      try {
+        return await work({ ...settings, signal, onProgress }, signal);
+      } catch (error) {
+        if (error instanceof InterruptedError || error instanceof MigrationFailedError)
+          output.progress(await whereItStands(options.database, settings));
+        throw error;
+      }
+    },
+  );
+}
+
+function describeProgress(event: ProgressEvent): string {
+  switch (event.kind) {
+    case 'waiting':
+      return `waiting for another process, which has held the lock since ${event.since.toISOString()}`;
+    case 'checked':
+      return `checked its integrity (${event.depth} check, ${milliseconds(event.ms)})`;
+    case 'backed-up':
+      return `backed up to ${event.path} (${milliseconds(event.ms)})`;
+    case 'backup-removed':
+      return `removed ${event.path} again, because nothing was changed`;
+    case 'adopted':
+      return `adopted ${plural(event.files.length, 'file')} (${milliseconds(event.ms)})`;
+    case 'applying':
+      return `applying ${event.filename}`;
+    case 'applied':
+      return `applied ${event.filename} (${milliseconds(event.ms)})`;
+    case 'rolling-back':
+      return `rolling back ${event.filename}`;
+    case 'rolled-back':
+      return `rolled back ${event.filename} (${milliseconds(event.ms)})`;
+    case 'failed':
+      return `${event.filename} failed, and nothing of it stays`;
+  }
+}
+
+/** What a change that did not come to its end left, in a sentence. */
+async function whereItStands(database: string, source: MigrationSource): Promise<string> {
+  const { inspectDatabase, messageOf } = await import('../index.js');
+  try {
+    return describeState(await inspectDatabase(database, source));
+  } catch (error) {
+    return `"${database}" could not be looked at afterwards: ${messageOf(error)}`;
+  }
+}
+
+function describeState({ database, kind, version, claimed, pending }: Inspection): string {
+  const left = `${pending.length === 0 ? 'nothing is' : plural(pending.length, 'file is', 'files are')} pending`;
+  switch (kind) {
+    case 'absent':
+      return `"${database}" was not made.`;
+    case 'empty':
+      return `"${database}" is empty; ${left}.`;
+    case 'legacy':
+      return `"${database}" is as it was: a legacy database of version ${claimed ?? 0}.`;
+    case 'managed':
+      return `"${database}" is at version ${version}; ${left}.`;
+    case 'newer':
+    case 'foreign':
+      return `"${database}" is ${kind}.`;
+  }
+}

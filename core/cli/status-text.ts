@@ -1,0 +1,80 @@
+import type { FileStatus, Inspection, Origin, SchemaDifference } from '../index.js';
+import { adoptionSections } from './plan-text.js';
+import { aligned, plural, section, table } from './text.js';
+
+/** What is known of drift: the differences, why they could not be found, or that there is nothing to hold against. */
+export type Drift = readonly SchemaDifference[] | { readonly unknown: string } | undefined;
+
+/** How a migration came to be applied. */
+export const origins: Readonly<Record<Origin, string>> = {
+  migration: 'applied',
+  legacy: 'adopted',
+  completed: 'completed',
+  baseline: 'adopted on request',
+  repaired: 'repaired',
+};
+
+const kinds: Readonly<Record<Inspection['kind'], string>> = {
+  absent: 'absent: there is no such file yet',
+  empty: 'empty: no table and no history',
+  legacy: 'legacy: tables of an earlier release and no history',
+  managed: 'managed: the history says what was applied',
+  newer: 'newer: the history has a migration that is not among the files',
+  foreign: 'foreign: not a database of this program',
+};
+
+export function isUpToDate({ adoptable, completable, pending }: Inspection): boolean {
+  return adoptable.length + completable.length + pending.length === 0;
+}
+
+/** What a database is and what an upgrade would do, as lines for people. */
+export function describeStatus(found: Inspection, drift: Drift): string[] {
+  const { claimed, evident, differences, failed, adoptable, completable, pending } = found;
+  const hasHistory = found.kind === 'managed' || found.kind === 'newer';
+  return [
+    ...aligned([
+      ['Database:', found.database],
+      ['State:', kinds[found.kind]],
+      ...(claimed === undefined ? [] : [['Claimed:', `version ${claimed} (user_version)`]]),
+      ...(evident === undefined ? [] : [['Evident:', `version ${evident} (schema)`]]),
+      ...(hasHistory ? [['Version:', String(found.version)]] : []),
+      ...(drift === undefined ? [] : [['Drift:', driftInWords(drift)]]),
+    ]),
+    ...section('Claim and schema differ', differences),
+    ...(hasHistory ? filesSection(found.files) : []),
+    ...section(
+      'Failed',
+      failed.map(({ filename, appliedAt, details }) => [filename, appliedAt, details.error ?? '']),
+    ),
+    ...adoptionSections(adoptable, completable),
+    ...section(
+      'Pending',
+      pending.map(({ filename, description }) => [filename, description]),
+    ),
+    ...(found.problem === undefined && isUpToDate(found) ? ['', 'Up to date.'] : []),
+  ];
+}
+
+function driftInWords(drift: NonNullable<Drift>): string {
+  if ('unknown' in drift) return `not known: ${drift.unknown}`;
+  return drift.length === 0 ? 'none' : `${plural(drift.length, 'difference')}, which "verify" names`;
+}
+
+function filesSection(files: readonly FileStatus[]): string[] {
+  return [
+    '',
+    `Files (${files.length}):`,
+    ...table(
+      ['version', 'file', 'state', 'applied at', 'ms', 'origin', 'release'],
+      files.map((file) => [
+        String(file.version),
+        file.filename,
+        file.state,
+        file.appliedAt ?? '',
+        file.executionTimeMs === undefined ? '' : String(file.executionTimeMs),
+        file.origin === undefined ? '' : origins[file.origin],
+        file.release ?? '',
+      ]),
+    ),
+  ];
+}

@@ -1,0 +1,34 @@
+import { resolveDatabaseFile } from './database-file.js';
+import { readDatabase } from './database-reading.js';
+import { probeDatabase } from './database-state.js';
+import { replayMigrations } from './migration-replay.js';
+import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
+import { readSchema } from './schema-snapshot.js';
+import { resolveSource, type MigrationSource } from './upgrade-options.js';
+import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
+
+/**
+ * Finds out in what a managed database is not what its applied files make. Quicker than `verifyDatabase`, because no row
+ * is looked at; changes no byte.
+ *
+ * @param path the database file
+ * @param source the files to hold it against; the world storage layer's own unless said
+ * @returns what is missing or different; nothing where there is no history to hold the schema against
+ * @throws UnreadableDatabaseError, FileAccessError when it cannot be read
+ */
+export async function findDrift(
+  path: string,
+  source: MigrationSource = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
+): Promise<SchemaDifference[]> {
+  const { driver, migrations } = await resolveSource(source);
+  const file = await resolveDatabaseFile(path, 'read');
+  if (!file.exists) return [];
+  return readDatabase(driver, file, 'read-only', async (db) => {
+    const probed = await probeDatabase(db);
+    if (probed.kind !== 'managed') return [];
+    const versions = new Set(probed.applied.map(({ version }) => version));
+    const applied = migrations.filter(({ version }) => versions.has(version));
+    const { final } = await replayMigrations(driver, applied);
+    return compareSchemas(final, await readSchema(db)).filter(({ kind }) => kind !== 'extra');
+  });
+}

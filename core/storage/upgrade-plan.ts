@@ -1,0 +1,113 @@
+import { resolveDatabaseFile } from './database-file.js';
+import { readDatabase } from './database-reading.js';
+import type { DatabaseState } from './database-state.js';
+import { LegacyBridge, upTo, type ChangeTerms } from './legacy-migrations.js';
+import { isUpToDate, refuseOutsideTransaction, type MigrationPlan } from './migration-plan.js';
+import type { DownScript, Migration } from './migration.js';
+import {
+  plannedMigration,
+  plannedWork,
+  type PlannedCompletion,
+  type PlannedMigration,
+} from './planned-work.js';
+import { resolveSettings, resolveSource, type UpgradeOptions } from './upgrade-options.js';
+
+/** A script that would be carried out. */
+export interface PlannedScript extends PlannedMigration {
+  readonly release: string | undefined;
+  /** The name of the file that would run: the migration's own, or its down file. */
+  readonly script: string;
+  /** Its text; undefined for a migration in code. */
+  readonly sql: string | undefined;
+  /** Whether it runs outside of a transaction. */
+  readonly noTransaction: boolean;
+  /** The tables of which it says that they may lose rows. */
+  readonly allowLoss: readonly string[];
+  /** The objects of which it says that they vanish. */
+  readonly drops: readonly string[];
+}
+
+/** What would be done to a database, in this order. */
+export interface UpgradePlan {
+  readonly database: string;
+  /** What the database is now. */
+  readonly found: DatabaseState['kind'];
+  /** Whether there is nothing to do. */
+  readonly upToDate: boolean;
+  /** The version that it is at now; 0 where nothing is applied. */
+  readonly version: number;
+  /** The version that it would be at afterwards. */
+  readonly target: number;
+  readonly adopt: readonly PlannedMigration[];
+  readonly complete: readonly PlannedCompletion[];
+  /** What would be undone, the newest first. */
+  readonly rollBack: readonly PlannedScript[];
+  readonly apply: readonly PlannedScript[];
+}
+
+/**
+ * Says what `upgradeDatabase` would do with the same options, and refuses what it would refuse. Changes no byte, takes
+ * no lock and waits for nobody.
+ *
+ * ```ts
+ * const { apply } = await planUpgrade({ database: 'notes.db', migrations: 'migrations' });
+ * for (const { filename, sql } of apply) console.log(filename, sql);
+ * ```
+ *
+ * @throws what `upgradeDatabase` throws before its first write
+ */
+export function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan> {
+  return planChange(options, upTo(options.to));
+}
+
+/** Says what `changeDatabase` would do with the same options and terms. */
+export async function planChange(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradePlan> {
+  const { transaction } = resolveSettings(options);
+  const source = await resolveSource(options);
+  const file = await resolveDatabaseFile(options.database, 'read');
+  const bridge = new LegacyBridge(source, terms.goal, terms.undoFromHistory);
+  const { state, plan } = file.exists
+    ? await readDatabase(source.driver, file, 'read-only', bridge.look)
+    : await bridge.surveyNothing();
+  if (transaction === 'all') refuseOutsideTransaction(plan);
+  const { adoptable, completable } = plannedWork(plan);
+  const applied = state.kind === 'managed' ? state.applied.map(({ version }) => version) : [];
+  return {
+    database: options.database,
+    found: state.kind,
+    upToDate: isUpToDate(plan),
+    version: applied.at(-1) ?? 0,
+    target: versionAfter(applied, plan),
+    adopt: adoptable,
+    complete: completable,
+    rollBack: plan.undo.map(({ migration }) => wayBack(migration)),
+    apply: plan.pending.map((migration) => plannedScript(migration, migration)),
+  };
+}
+
+function versionAfter(applied: readonly number[], { baseline, undo, pending }: MigrationPlan): number {
+  const undone = new Set(undo.map(({ migration }) => migration.version));
+  const standing = applied.filter((version) => !undone.has(version));
+  const added = [...baseline.map(({ migration }) => migration), ...pending].map(({ version }) => version);
+  return Math.max(0, ...standing, ...added);
+}
+
+function wayBack(migration: Migration): PlannedScript {
+  const { down } = migration;
+  return plannedScript(migration, down ?? { ...migration, sql: '' });
+}
+
+function plannedScript(
+  migration: Migration,
+  { filename, sql, directives }: Pick<DownScript, 'filename' | 'sql' | 'directives'>,
+): PlannedScript {
+  return {
+    ...plannedMigration(migration),
+    release: migration.release,
+    script: filename,
+    sql: migration.code === undefined ? sql : undefined,
+    noTransaction: directives.noTransaction,
+    allowLoss: directives.allowLoss,
+    drops: directives.drops,
+  };
+}

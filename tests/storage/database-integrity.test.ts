@@ -1,0 +1,85 @@
+import { describe, expect, it } from '@jest/globals';
+
+import type { DatabaseBridge } from '../../core/database/database-bridge.js';
+import { checkIntegrity, findCheckViolations, refuseDamage } from '../../core/storage/database-integrity.js';
+import { withDatabase } from '../support/memory-database.js';
+
+/** Makes the schema say something else of an object than what it was made by. */
+const lie = (name: string, sql: string): string =>
+  `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '${sql}' WHERE name = '${name}'; PRAGMA writable_schema = RESET;`;
+const sound = { damage: [], brokenRules: [], staleIndexes: [] };
+const both = ['quick', 'full'] as const;
+
+describe.each(both)('a %s check', (depth) => {
+  const check = (script: string): ReturnType<typeof checkIntegrity> =>
+    withDatabase(script, (db) => checkIntegrity(db, depth));
+
+  it('finds nothing in a sound database', async () => {
+    expect(await check('CREATE TABLE t (a UNIQUE); INSERT INTO t VALUES (1)')).toEqual(sound);
+  });
+
+  it('tells a NULL where none may be from damage', async () => {
+    const { damage, brokenRules } = await check(
+      `CREATE TABLE t (a); INSERT INTO t VALUES (NULL); ${lie('t', 'CREATE TABLE t (a NOT NULL)')}`,
+    );
+    expect({ damage, brokenRules }).toEqual({ damage: [], brokenRules: ['NULL value in t.a'] });
+  });
+
+  it('is made as far as it goes where the owner has functions of his own', async () => {
+    const script = `CREATE TABLE t (a); CREATE INDEX i ON t (abs(a)); INSERT INTO t VALUES (1);
+      ${lie('i', 'CREATE INDEX i ON t (theirs(a))')}`;
+    expect((await check(script)).damage).toEqual([]);
+  });
+});
+
+describe('a full check', () => {
+  it('finds an index that does not fit its table, which a quick one does not', async () => {
+    const script = `CREATE TABLE t (a, b); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 2); ${lie('i', 'CREATE INDEX i ON t (b)')}`;
+    await withDatabase(script, async (db) => {
+      expect((await checkIntegrity(db, 'quick')).damage).toEqual([]);
+      expect((await checkIntegrity(db, 'full')).damage).toEqual(['row 1 missing from index i']);
+      await expect(refuseDamage(db, 'full')).rejects.toMatchObject({
+        code: 'DAMAGED_DATABASE',
+        message: 'The database :memory: is damaged: row 1 missing from index i.',
+      });
+      await expect(refuseDamage(db, 'quick')).resolves.toMatchObject({ damage: [] });
+    });
+  });
+
+  it('calls an index on an expression stale and not damaged, because SQLite may compute it otherwise today', async () => {
+    const script = `CREATE TABLE t (a); CREATE INDEX i ON t (a + 1); INSERT INTO t VALUES (1); ${lie('i', 'CREATE INDEX i ON t (a + 2)')}`;
+    expect(await withDatabase(script, (db) => checkIntegrity(db, 'full'))).toEqual({
+      ...sound,
+      staleIndexes: ['row 1 missing from index i'],
+    });
+  });
+
+  it('counts the rows that break each check', async () => {
+    const script = `PRAGMA ignore_check_constraints = ON;
+      CREATE TABLE t (a CHECK (a > 0), b CHECK (b IS NOT 'x')); INSERT INTO t VALUES (-1, 'y'), (0, 'y'), (NULL, 'x');
+      CREATE TABLE fine (a CHECK (a > 0)); INSERT INTO fine VALUES (1);`;
+    const { damage, brokenRules } = await withDatabase(script, (db) => checkIntegrity(db, 'full'));
+    expect(damage).toEqual([]);
+    expect(brokenRules).toEqual([
+      '2 rows of t break CHECK (a > 0)',
+      "1 row of t breaks CHECK (b IS NOT 'x')",
+    ]);
+  });
+});
+
+describe('findCheckViolations', () => {
+  const find = (script: string): Promise<unknown> =>
+    withDatabase(script, (db: DatabaseBridge) => findCheckViolations(db));
+
+  it('passes over a check that only the program of its owner can try', async () => {
+    expect(
+      await find(
+        `CREATE TABLE t (a CHECK (abs(a) > 0)); INSERT INTO t VALUES (1); ${lie('t', 'CREATE TABLE t (a CHECK (theirs(a)))')}`,
+      ),
+    ).toEqual([]);
+  });
+
+  it('does not take a check that says nothing for broken', async () => {
+    expect(await find('CREATE TABLE t (a CHECK (a > 0)); INSERT INTO t VALUES (NULL)')).toEqual([]);
+  });
+});
