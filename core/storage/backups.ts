@@ -12,7 +12,7 @@ export interface BackupCheckOptions {
    * Up to which size of a database, in bytes, a copy is checked with SQLite's full check. Larger ones get the quick one.
    * Default: 1 GiB.
    */
-  readonly integrityCheckUpToBytes?: number | undefined;
+  readonly fullCheckBytes?: number | undefined;
   /** Stops the work, which leaves nothing behind. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -101,6 +101,6 @@ export function applyRetention(database: string, options: RetentionOptions): Pro
   return retention.applyRetention(database, { ...options, ...checks(options) });
 }
 
-function checks({ integrityCheckUpToBytes, signal }: BackupCheckOptions): backup.VerifyOptions {
-  return { driver: sqlite3Driver, fullCheckBytes: integrityCheckUpToBytes, signal };
+function checks({ fullCheckBytes, signal }: BackupCheckOptions): backup.VerifyOptions {
+  return { driver: sqlite3Driver, fullCheckBytes, signal };
 }

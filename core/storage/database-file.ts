@@ -58,6 +58,8 @@ export async function resolveDatabaseFile(path: string, intent: FileIntent = 'wr
     );
   }
   const folder = dirname(canonicalPath);
+  // Before the file itself: while another process makes the database, its log has bytes only after the file has.
+  const walBytes = await sizeOf(`${canonicalPath}-wal`);
   const found = await statOrAbsent(canonicalPath);
   if (found !== undefined) refuseUnusableKind(found, path);
   const writes = intent === 'write' || intent === 'replace';
@@ -72,7 +74,7 @@ export async function resolveDatabaseFile(path: string, intent: FileIntent = 'wr
     exists: found !== undefined,
     sizeBytes: Number(found?.size ?? 0n),
     permissions: found === undefined ? undefined : Number(found.mode & 0o777n),
-    walBytes: await sizeOf(`${canonicalPath}-wal`),
+    walBytes,
     journalBytes: await sizeOf(`${canonicalPath}-journal`),
     networkFileSystem: await networkFileSystemOf(folder),
   };

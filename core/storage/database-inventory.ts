@@ -41,11 +41,11 @@ const countedTables = `SELECT name FROM pragma_table_list
 /** Counts the rows of every table that is neither SQLite's own nor the history. */
 export async function countRows(db: DatabaseBridge): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  for (const { name } of await db.query(countedTables)) {
-    if (typeof name !== 'string') continue;
+  for (const found of await db.query(countedTables)) {
+    const name = String(found.name);
     try {
       const [row] = await db.query(`SELECT count(*) AS rows FROM ${quoteName(name)}`);
-      if (typeof row?.rows === 'number') counts.set(name, row.rows);
+      counts.set(name, Number(row?.rows));
     } catch (error) {
       // A virtual table whose module is the program's own cannot be read here, nor changed by a migration.
       if (!(isSqliteError(error, 'SQLITE_ERROR') && messageOf(error).includes('no such module'))) throw error;
@@ -83,8 +83,8 @@ export async function countViolations(db: DatabaseBridge): Promise<ToleratedViol
      WHERE type = 'table' AND EXISTS (SELECT 1 FROM pragma_foreign_key_list(s.name)) ORDER BY name`,
   );
   const violations: ToleratedViolations[] = [];
-  for (const { name } of tables) {
-    if (typeof name !== 'string') continue;
+  for (const found of tables) {
+    const name = String(found.name);
     try {
       const broken = await db.query(
         `SELECT ${keyColumns('?1', 'c.fkid')} AS columns,

@@ -14,30 +14,33 @@ export interface DatabasePicture {
 
 /** Takes the picture of one state of a database: nothing that others write meanwhile is in it. */
 export function takePicture(db: DatabaseBridge): Promise<DatabasePicture> {
-  return withSnapshot(db, async () => {
-    const objects = new Map<string, string>();
-    for (const { type, name, sql } of await db.query('SELECT type, name, sql FROM sqlite_schema')) {
-      objects.set(`${String(type)} ${String(name)}`, String(sql));
-    }
-    const rows = new Map<string, number>();
-    // Virtual tables have no pages; what they hold is in tables of their own.
-    const tables = await db.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0");
-    for (const { name } of tables) {
-      const table = String(name);
-      rows.set(table, await numberOf(db, `SELECT count(*) AS number FROM ${quoteName(table)}`));
-    }
-    // VACUUM leaves it out when no table uses AUTOINCREMENT any more.
-    if (rows.get('sqlite_sequence') === 0) {
-      rows.delete('sqlite_sequence');
-      objects.delete('table sqlite_sequence');
-    }
-    return {
-      userVersion: await numberOf(db, 'SELECT user_version AS number FROM pragma_user_version'),
-      applicationId: await numberOf(db, 'SELECT application_id AS number FROM pragma_application_id'),
-      objects,
-      rows,
-    };
-  });
+  return withSnapshot(db, () => pictureOf(db));
+}
+
+/** Takes the picture of the state that the transaction that is open sees. */
+export async function pictureOf(db: DatabaseBridge): Promise<DatabasePicture> {
+  const objects = new Map<string, string>();
+  for (const { type, name, sql } of await db.query('SELECT type, name, sql FROM sqlite_schema')) {
+    objects.set(`${String(type)} ${String(name)}`, String(sql));
+  }
+  const rows = new Map<string, number>();
+  // Virtual tables have no pages; what they hold is in tables of their own.
+  const tables = await db.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0");
+  for (const { name } of tables) {
+    const table = String(name);
+    rows.set(table, await numberOf(db, `SELECT count(*) AS number FROM ${quoteName(table)}`));
+  }
+  // VACUUM leaves it out when no table uses AUTOINCREMENT any more.
+  if (rows.get('sqlite_sequence') === 0) {
+    rows.delete('sqlite_sequence');
+    objects.delete('table sqlite_sequence');
+  }
+  return {
+    userVersion: await numberOf(db, 'SELECT user_version AS number FROM pragma_user_version'),
+    applicationId: await numberOf(db, 'SELECT application_id AS number FROM pragma_application_id'),
+    objects,
+    rows,
+  };
 }
 
 /** How another picture differs, in sentences; none when both databases hold the same. */

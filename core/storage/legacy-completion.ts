@@ -20,18 +20,31 @@ function isObject(type: SchemaElement['type']): boolean {
   return type === 'index' || type === 'trigger' || type === 'view';
 }
 
+/** What the replay of the files is sure to have. */
+function known<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`The replay has no ${what}.`);
+  return value;
+}
+
 /** Completes one file, with the forms that the files which are adopted give to its objects. */
 class FileCompletion {
   private readonly checkViolations: CheckViolations[] = [];
-  /** The step of the file itself, and those of the later files that are adopted. */
-  private readonly steps: readonly ReplayStep[];
+  /** The step of the file itself. */
+  private readonly step: ReplayStep;
+  /** The steps of the later files that are adopted. */
+  private readonly later: readonly ReplayStep[];
 
   constructor(
     private readonly db: DatabaseBridge,
     private readonly file: FileEvidence,
     adopted: readonly ReplayStep[],
   ) {
-    this.steps = adopted.filter(({ migration }) => migration.version >= file.migration.version);
+    const { version, filename } = file.migration;
+    this.step = known(
+      adopted.find(({ migration }) => migration.version === version),
+      filename,
+    );
+    this.later = adopted.filter(({ migration }) => migration.version > version);
   }
 
   async complete(): Promise<Completion> {
@@ -51,8 +64,7 @@ class FileCompletion {
     for (const { type, table } of missing) if (type === 'constraints') rebuilds.set(table, []);
     for (const { type, table, name } of missing) {
       if (type !== 'column') continue;
-      const column = columnsOf(this.ownTable(table)).get(name);
-      if (column === undefined) continue;
+      const column = known(columnsOf(this.ownTable(table)).get(name), `column ${table}.${name}`);
       if (canBeAdded(column)) await this.addColumn(table, column);
       else rebuilds.set(table, [...(rebuilds.get(table) ?? []), name]);
     }
@@ -60,8 +72,7 @@ class FileCompletion {
       const live = await readSchema(this.db);
       const table = live.tables.get(name);
       if (table === undefined) continue;
-      const form = this.newest((element) => element.table === name && isRule(element)).after.tables.get(name);
-      const request = { table, form: form ?? this.ownTable(name), addColumns };
+      const request = { table, form: this.newestTable(name), addColumns };
       this.checkViolations.push(...(await rebuildTable(this.db, live, request)));
     }
   }
@@ -95,22 +106,19 @@ class FileCompletion {
 
   /** A table as the file itself makes it. */
   private ownTable(name: string): TableSnapshot {
-    const table = this.steps[0]?.after.tables.get(name);
-    if (table === undefined) throw new Error(`The replay has no table ${name}.`);
-    return table;
-  }
-
-  /** The last of the steps that makes such an element; the file's own where none does. */
-  private newest(makes: (element: SchemaElement) => boolean): ReplayStep {
-    const step = this.steps.findLast((each) => footprint(each).some(makes)) ?? this.steps[0];
-    if (step === undefined) throw new Error(`The replay has no migration ${this.file.migration.version}.`);
-    return step;
+    return known(this.step.after.tables.get(name), `table ${name}`);
   }
 
   private ownObject({ name, label }: SchemaElement): ObjectSnapshot {
-    const object = this.steps[0]?.after.objects.get(name);
-    if (object === undefined) throw new Error(`The replay has no ${label}.`);
-    return object;
+    return known(this.step.after.objects.get(name), label);
+  }
+
+  /** A table in the newest form that an adopted file gives it. */
+  private newestTable(name: string): TableSnapshot {
+    const shaping = this.later.findLast((step) =>
+      footprint(step).some((element) => element.table === name && isRule(element)),
+    );
+    return shaping?.after.tables.get(name) ?? this.ownTable(name);
   }
 }
 

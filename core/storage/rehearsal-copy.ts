@@ -9,10 +9,8 @@ import { nameReadError, readUserVersion } from './database-state.js';
 import { systemErrorCode } from './file-system.js';
 import { databaseBytes, largestTableBytes, requireSpace } from './free-space.js';
 import { isProcessAlive } from './partial-files.js';
-import { copyDatabase, dataVersion } from './verified-copy.js';
+import { copyDatabase, copySnapshot, dataVersion } from './verified-copy.js';
 
-/** How often a copy is begun anew because somebody wrote to the database meanwhile. */
-const ATTEMPTS = 5;
 /** Room for what grows besides: the history, the schema, the lock. */
 const SURPLUS_BYTES = 1024 ** 2;
 
@@ -44,7 +42,7 @@ export interface RehearsalCopyOptions {
  * itself is only read.
  *
  * @throws FileAccessError when there is no room, or the folder cannot be written
- * @throws BackupError when the copy is not equal to the database, or others never stop writing to it
+ * @throws BackupError when the copy is not equal to the database
  * @throws InterruptedError when `signal` is aborted, and whatever `use` throws
  */
 export async function withRehearsalCopy<Result>(
@@ -93,22 +91,21 @@ async function copyInto(
   folder: string,
   { driver, fullCheckBytes, signal }: RehearsalCopyOptions,
 ): Promise<RehearsalCopy> {
-  const copy = async (attempt: number): Promise<number> => {
-    const version = await dataVersion(source);
-    try {
-      return (await copyDatabase(source, path, 'refuse', { driver, fullCheckBytes, signal })).sizeBytes;
-    } catch (error) {
-      const wasWritten = error instanceof BackupError && (await dataVersion(source)) !== version;
-      if (!wasWritten || attempt >= ATTEMPTS) throw error;
-      return copy(attempt + 1);
-    }
-  };
-  const bytes = await copy(1);
+  const copying = { driver, fullCheckBytes, signal };
+  const version = await dataVersion(source);
+  let sizeBytes: number;
+  try {
+    ({ sizeBytes } = await copyDatabase(source, path, 'refuse', copying));
+  } catch (error) {
+    const wasWritten = error instanceof BackupError && (await dataVersion(source)) !== version;
+    if (!wasWritten) throw error;
+    ({ sizeBytes } = await copySnapshot(source, path, 'refuse', copying));
+  }
   // Nobody else may enter the folder; the database itself may be one that only may be read.
   await chmod(path, 0o600);
   const [mode] = await source.query('PRAGMA journal_mode');
   if (mode?.journal_mode === 'wal') await useLog(driver, path);
-  return { path, folder, bytes };
+  return { path, folder, bytes: sizeBytes };
 }
 
 /** The copy comes without a write-ahead log: it gets one where the database has one. */

@@ -71,7 +71,7 @@ export interface RehearsalReport {
  */
 export async function rehearseUpgrade(options: RehearsalOptions): Promise<RehearsalReport> {
   const started = performance.now();
-  const { integrityCheckUpToBytes } = resolveSettings(options);
+  const { fullCheckBytes } = resolveSettings(options);
   const source = await resolveSource(options);
   const checks = await findChecks(options.migrations, options.checks);
   const file = await resolveDatabaseFile(options.database, 'read');
@@ -83,7 +83,7 @@ export async function rehearseUpgrade(options: RehearsalOptions): Promise<Rehear
     driver: sqlite3Driver,
     folder: options.folder,
     copies: options.roundTrip === true ? 2 : 1,
-    fullCheckBytes: integrityCheckUpToBytes,
+    fullCheckBytes,
     signal: options.signal,
     logger: source.logger,
   };

@@ -296,8 +296,6 @@ class DefinitionReader {
       const columns = splitAtCommas(this.parenthesis()).map(([column]) => columnName(column));
       this.take('references');
       this.addForeignKey(columns, first);
-    } else {
-      this.position += 1;
     }
   }
 
@@ -373,13 +371,9 @@ function columnName(token: Token | undefined): string {
 
 function splitAtCommas(tokens: readonly Token[]): Token[][] {
   const parts: Token[][] = [[]];
-  let depth = 0;
-  for (const token of tokens) {
-    if (token.text === '(') depth += 1;
-    else if (token.text === ')') depth -= 1;
-    if (token.text === ',' && depth === 0) parts.push([]);
+  for (const token of tokens)
+    if (token.text === ',') parts.push([]);
     else parts.at(-1)?.push(token);
-  }
   return parts;
 }
 

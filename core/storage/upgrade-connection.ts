@@ -33,7 +33,7 @@ export class UpgradeConnection {
     const { settings, target, driver, logger, progress, signal, to } = this.request;
     const started = performance.now();
     const bytes = await databaseBytes(this.db);
-    const depth = bytes <= settings.integrityCheckUpToBytes ? 'full' : 'quick';
+    const depth = bytes <= settings.fullCheckBytes ? 'full' : 'quick';
     const { brokenRules, staleIndexes } = await refuseDamage(this.db, depth);
     for (const line of [...brokenRules, ...staleIndexes])
       logger.warn({ finding: line }, 'found before the upgrade');
@@ -45,7 +45,7 @@ export class UpgradeConnection {
       holder: this.db,
       from,
       to,
-      fullCheckBytes: settings.integrityCheckUpToBytes,
+      fullCheckBytes: settings.fullCheckBytes,
       logger,
       progress,
       signal,

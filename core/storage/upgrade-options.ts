@@ -12,6 +12,7 @@ import { defaultLockWaitMs } from './migration-lock.js';
 import type { RunnerSettings } from './upgrade-request.js';
 import type { Migration } from './migration.js';
 import { safeProgress, type Progress } from './upgrade-progress.js';
+import { defaultFullCheckBytes } from './verified-copy.js';
 
 /** Where the files are and what the past means. */
 export interface MigrationSource {
@@ -40,9 +41,9 @@ export interface UpgradeOptions extends MigrationSource {
   readonly countRows?: boolean | undefined;
   /**
    * Up to which size of the database, in bytes, every index is held against its table before the first write. Larger
-   * ones get SQLite's quick check. Default: 512 MiB.
+   * ones get SQLite's quick check. Default: 1 GiB.
    */
-  readonly integrityCheckUpToBytes?: number | undefined;
+  readonly fullCheckBytes?: number | undefined;
   /** Where the copy before the first write goes and how many are kept; `false` for none. Default: beside the file, all kept. */
   readonly backup?: BackupPolicy | undefined;
   /**
@@ -65,8 +66,6 @@ export interface ResolvedSource {
   readonly legacy: LegacyVersions;
   readonly logger: Logger;
 }
-
-const DEFAULT_INTEGRITY_BYTES = 512 * 1024 * 1024;
 
 /**
  * Reads the files, puts them and the migrations in code into one sequence, and checks the table of legacy versions
@@ -131,12 +130,7 @@ export function resolveSettings(options: UpgradeOptions): RunnerSettings {
   return {
     lockWaitMs: wholeNumber(options.lockWaitMs, defaultLockWaitMs, 'lockWaitMs', 'milliseconds'),
     countRows: options.countRows ?? true,
-    integrityCheckUpToBytes: wholeNumber(
-      options.integrityCheckUpToBytes,
-      DEFAULT_INTEGRITY_BYTES,
-      'integrityCheckUpToBytes',
-      'bytes',
-    ),
+    fullCheckBytes: wholeNumber(options.fullCheckBytes, defaultFullCheckBytes, 'fullCheckBytes', 'bytes'),
     backup: options.backup ?? {},
     transaction: options.transaction ?? 'each',
     lossAllowed: false,

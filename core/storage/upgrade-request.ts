@@ -39,7 +39,7 @@ export interface RunnerSettings {
   /** Whether the rows of every table are counted before and after each step. */
   readonly countRows: boolean;
   /** Up to which size of the database, in bytes, every index is held against its table before the first write. */
-  readonly integrityCheckUpToBytes: number;
+  readonly fullCheckBytes: number;
   readonly backup: BackupPolicy;
   /** `each`: a transaction a step. `all`: one for the whole upgrade, so that all of it is kept or nothing. */
   readonly transaction: 'each' | 'all';

@@ -3,19 +3,12 @@ import { chmod, chown, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
-import {
-  BackupError,
-  FileAccessError,
-  InterruptedError,
-  InvalidOptionError,
-  isSqliteError,
-  messageOf,
-  UpgradeBridgeError,
-  DatabaseError,
-} from '../errors.js';
+import { withSnapshot } from '../database/transaction.js';
+import { BackupError, InvalidOptionError, isSqliteError } from '../errors.js';
+import { copyFailure, refuseWhenAborted, unlikeItsSource } from './copy-failures.js';
 import { checkIntegrity } from './database-integrity.js';
-import { pictureDifferences, takePicture, type DatabasePicture } from './database-picture.js';
-import { syncFile, syncFolder, systemErrorCode } from './file-system.js';
+import { pictureDifferences, pictureOf, takePicture, type DatabasePicture } from './database-picture.js';
+import { syncFile, syncFolder } from './file-system.js';
 import { claimPartial, discardPartial } from './partial-files.js';
 
 /** Copies up to this size are held against all their indexes (integrity_check), larger ones only looked through. */
@@ -59,17 +52,39 @@ export async function copyDatabase(
   onTaken: OnTaken,
   options: CopyOptions,
 ): Promise<CopiedDatabase> {
+  const picture = takePicture;
   const version = await dataVersion(source);
   try {
-    return await makeAndVerify(source, target, onTaken, options, version, (partial) =>
-      source.execute('VACUUM INTO ?', [partial]),
-    );
+    const copy = (partial: string): Promise<unknown> => source.execute('VACUUM INTO ?', [partial]);
+    return await makeAndVerify(source, target, onTaken, options, { version, picture, copy });
   } catch (error) {
     if (!canTryPages(error)) throw error;
-    return await makeAndVerify(source, target, onTaken, options, version, (partial) =>
-      source.backupTo(partial),
-    );
+    const copy = (partial: string): Promise<void> => source.backupTo(partial);
+    return await makeAndVerify(source, target, onTaken, options, { version, picture, copy });
   }
+}
+
+/**
+ * The same of a database to which others may go on writing: the copy is what it was when the copying began. With a
+ * write-ahead log nobody waits; without one, writers wait until the copy is made.
+ *
+ * The copy is made page by page, in a transaction that reads: `VACUUM INTO` can run in none.
+ *
+ * @throws what `copyDatabase` throws
+ */
+export async function copySnapshot(
+  source: DatabaseBridge,
+  target: string,
+  onTaken: OnTaken,
+  options: CopyOptions,
+): Promise<CopiedDatabase> {
+  return withSnapshot(source, async () => {
+    // The transaction sees what stands when it first reads.
+    await source.query('SELECT 1 FROM sqlite_schema LIMIT 1');
+    const copy = (partial: string): Promise<void> => source.backupTo(partial);
+    const way = { version: await dataVersion(source), picture: pictureOf, copy };
+    return makeAndVerify(source, target, onTaken, options, way);
+  });
 }
 
 /** Keeps a damaged database as it is, page by page, for whoever wants to save something from it. Not verified. */
@@ -132,18 +147,25 @@ export async function withInterrupt<Result>(
   }
 }
 
+/** How a copy is made, and what it is compared with. */
+interface WayToCopy {
+  /** What `dataVersion` was when it began. */
+  readonly version: number;
+  readonly picture: (source: DatabaseBridge) => Promise<DatabasePicture>;
+  readonly copy: (partial: string) => Promise<unknown>;
+}
+
 async function makeAndVerify(
   source: DatabaseBridge,
   target: string,
   onTaken: OnTaken,
   options: CopyOptions,
-  version: number,
-  copy: (partial: string) => Promise<unknown>,
+  { version, picture, copy }: WayToCopy,
 ): Promise<CopiedDatabase> {
   const { driver, signal } = options;
   const { path, result } = await intoPlace(source.location, target, onTaken, async (partial) => {
     await withInterrupt(source, signal, () => copy(partial));
-    const expected = await withInterrupt(source, signal, () => takePicture(source));
+    const expected = await withInterrupt(source, signal, () => picture(source));
     // Read-write, so that a copy made page by page can be freed of the log mode of its source.
     const check = await driver.open(partial, 'read-write');
     try {
@@ -225,47 +247,4 @@ function canTryPages(error: unknown): boolean {
   return (
     error instanceof BackupError && (error.cause === undefined || isSqliteError(error.cause, 'SQLITE_ERROR'))
   );
-}
-
-function unlikeItsSource(source: string, wrong: readonly string[]): BackupError {
-  return new BackupError(
-    'BACKUP_FAILED',
-    `The copy of "${source}" is not right: ${wrong.slice(0, 3).join('; ')}.`,
-    {
-      hint: 'Nothing was changed, and the copy was removed. Check the disk, and the database with "PRAGMA integrity_check".',
-    },
-  );
-}
-
-function refuseWhenAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw interrupted(signal.reason);
-}
-
-function interrupted(cause: unknown): InterruptedError {
-  return new InterruptedError('Interrupted while a copy of the database was made.', {
-    hint: 'The unfinished copy was removed, and nothing else was changed. Start again at any time.',
-    cause,
-  });
-}
-
-function copyFailure(error: unknown, source: string, target: string): unknown {
-  const system = systemErrorCode(error) ?? '';
-  if (isSqliteError(error, 'SQLITE_INTERRUPT')) return interrupted(error);
-  if (isSqliteError(error, 'SQLITE_FULL') || ['ENOSPC', 'EDQUOT'].includes(system)) {
-    return new FileAccessError('NO_SPACE', `There is no room for the copy "${target}".`, {
-      hint: 'Make room, or choose another folder for backups; nothing was changed.',
-      cause: error,
-    });
-  }
-  if (['EACCES', 'EPERM', 'EROFS'].includes(system)) {
-    return new FileAccessError('NO_ACCESS', `The copy "${target}" cannot be made: ${messageOf(error)}`, {
-      hint: 'Let this user write the folder, or choose another folder for backups; nothing was changed.',
-      cause: error,
-    });
-  }
-  if (error instanceof UpgradeBridgeError && !(error instanceof DatabaseError)) return error;
-  return new BackupError('BACKUP_FAILED', `"${source}" cannot be copied: ${messageOf(error)}`, {
-    hint: error instanceof DatabaseError ? error.hint : 'Nothing was changed.',
-    cause: error,
-  });
 }

@@ -264,7 +264,7 @@ export const damage: Part = {
       run: (settings) =>
         tryAll(
           settings,
-          (database) => upgradeDatabase({ ...options, database, integrityCheckUpToBytes: 0 }),
+          (database) => upgradeDatabase({ ...options, database, fullCheckBytes: 0 }),
           'one byte changed',
         ),
     },

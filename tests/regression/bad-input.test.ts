@@ -148,7 +148,7 @@ describe('options that cannot be used', () => {
   inFolder(() => buildLegacyDatabase(path, { version: 4, worlds: 1 }));
 
   const numbers = [Number.NaN, -1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0.5, '', 'abc', null];
-  const cases = ['lockWaitMs', 'integrityCheckUpToBytes'].flatMap((option) =>
+  const cases = ['lockWaitMs', 'fullCheckBytes'].flatMap((option) =>
     numbers.map((value): [string, object] => [`${option} ${String(value)}`, { [option]: value }]),
   );
 

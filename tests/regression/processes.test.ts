@@ -136,20 +136,25 @@ function togetherIn(ends: readonly ProgramEnd[]): { adopted: number; completed: 
 }
 
 describe.each(kinds)('eight processes that open $title at the same moment', ({ spec }) => {
-  it('all succeed, and each file is applied once', async () => {
-    const place = await placed(spec);
-    const programs = await Promise.all(Array.from({ length: 8 }, () => ready(place.path)));
-    for (const program of programs) program.tell('go');
-    const ends = await Promise.all(programs.map((program) => program.end()));
-    const { adopted, completed, pending } = place.expected;
-    expect(togetherIn(ends)).toEqual({
-      adopted: adopted.length,
-      completed: completed.length,
-      applied: pending.length,
-    });
-    await holds(place);
-    expect(existsSync(`${place.path}.lock`)).toBe(false);
-  });
+  // Where nothing is there yet, the file, its log and its lock come into being while the others look at them: once is not
+  // enough to meet the moments in between.
+  it.each(spec === undefined ? [1, 2, 3, 4, 5] : [1])(
+    'all succeed, and each file is applied once (%i)',
+    async () => {
+      const place = await placed(spec);
+      const programs = await Promise.all(Array.from({ length: 8 }, () => ready(place.path)));
+      for (const program of programs) program.tell('go');
+      const ends = await Promise.all(programs.map((program) => program.end()));
+      const { adopted, completed, pending } = place.expected;
+      expect(togetherIn(ends)).toEqual({
+        adopted: adopted.length,
+        completed: completed.length,
+        applied: pending.length,
+      });
+      await holds(place);
+      expect(existsSync(`${place.path}.lock`)).toBe(false);
+    },
+  );
 });
 
 describe.each(kinds.slice(0, 3))('a process that is killed while it upgrades $title', ({ spec }) => {

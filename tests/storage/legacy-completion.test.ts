@@ -71,6 +71,26 @@ describe('a file that is there in part is completed with', () => {
       },
     ));
 
+  it('columns that ALTER TABLE cannot add', () =>
+    upgraded(
+      {
+        files: {
+          '0001_a.sql': 'CREATE TABLE p (id INTEGER PRIMARY KEY);',
+          '0002_b.sql': `CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);`,
+          '0003_c.sql': `CREATE TABLE u (x); CREATE TABLE n (id INTEGER PRIMARY KEY, a TEXT, b TEXT DEFAULT (lower('B')), c AS (id * 2) STORED);
+            INSERT INTO n (id, a) SELECT id, a FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;`,
+        },
+        live: `CREATE TABLE p (id INTEGER PRIMARY KEY); ${filled} CREATE TABLE u (x);`,
+      },
+      async (db, report) => {
+        expect(completedIn(report)).toEqual(['3: column t.b, column t.c']);
+        expect(await db.query('SELECT * FROM t')).toEqual([
+          { id: 5, a: 'x', b: 'b', c: 10 },
+          { id: 9, a: '', b: 'b', c: 18 },
+        ]);
+      },
+    ));
+
   it('the rules of a table that was there before, and rows that break them are kept', () =>
     upgraded(
       {

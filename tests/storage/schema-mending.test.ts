@@ -231,6 +231,48 @@ describe('mending', () => {
   });
 });
 
+describe('the rowids of a table that is mended', () => {
+  const rowids = (): Promise<Row[]> => db.query('SELECT id, value FROM t ORDER BY id');
+
+  async function mendInto(wanted: string, script: string): Promise<void> {
+    expected = await withDatabase(wanted, readSchema);
+    await driftOf(script);
+    await mend();
+    expect(await sentencesLeft()).toEqual([]);
+  }
+
+  it('do not take the place of a key that becomes the rowid', async () => {
+    await mendInto(
+      'CREATE TABLE t (id INTEGER PRIMARY KEY, value)',
+      "CREATE TABLE t (id INT PRIMARY KEY, value); INSERT INTO t (rowid, id, value) VALUES (1, 70, 'a'), (70, 1, 'b')",
+    );
+    expect(await rowids()).toEqual([
+      { id: 1, value: 'b' },
+      { id: 70, value: 'a' },
+    ]);
+  });
+
+  it('are not made of keys that are NULL', async () => {
+    expected = await withDatabase('CREATE TABLE t (id INTEGER PRIMARY KEY, value)', readSchema);
+    await driftOf(
+      "CREATE TABLE t (id INTEGER PRIMARY KEY DESC, value); INSERT INTO t VALUES (NULL, 'a'), (5, 'b')",
+    );
+    await expect(mend()).rejects.toThrow('column t.id holds 1 integer, 1 null, which would become 2 integer');
+    expect(await rowids()).toEqual([
+      { id: null, value: 'a' },
+      { id: 5, value: 'b' },
+    ]);
+  });
+
+  it('are given up where the table is to have none', async () => {
+    await mendInto(
+      'CREATE TABLE t (id TEXT PRIMARY KEY, value) WITHOUT ROWID',
+      "CREATE TABLE t (id TEXT PRIMARY KEY, value); INSERT INTO t VALUES ('a', 1)",
+    );
+    expect(await rowids()).toEqual([{ id: 'a', value: 1 }]);
+  });
+});
+
 describe('only a person can tell what to do', () => {
   it.each([
     [

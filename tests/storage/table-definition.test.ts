@@ -222,6 +222,14 @@ describe('parseTableDefinition agrees with SQLite on', () => {
       `CREATE TABLE t (a REFERENCES p DEFERRABLE INITIALLY DEFERRED, b REFERENCES p NOT DEFERRABLE INITIALLY IMMEDIATE,
       c REFERENCES p(x) DEFERRABLE, d REFERENCES p NOT DEFERRABLE NOT NULL, FOREIGN KEY (a) REFERENCES q(z) DEFERRABLE INITIALLY DEFERRED)`,
     ],
+    [
+      'DEFERRABLE where there is nothing to defer',
+      'CREATE TABLE t (a TEXT NOT DEFERRABLE INITIALLY IMMEDIATE, b INT DEFERRABLE NOT NULL)',
+    ],
+    [
+      'a constraint name at the end with nothing after it',
+      'CREATE TABLE t (a TEXT PRIMARY KEY, CONSTRAINT x, CONSTRAINT y) WITHOUT ROWID',
+    ],
     ['WITHOUT ROWID', 'CREATE TABLE t (a TEXT, b, PRIMARY KEY (a)) WITHOUT ROWID'],
     ['STRICT', 'CREATE TABLE t (a TEXT, b ANY) STRICT'],
     ['both options', 'CREATE TABLE t (a TEXT PRIMARY KEY, b ANY) strict, without rowid'],

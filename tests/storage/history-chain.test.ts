@@ -1,0 +1,210 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import {
+  inspectDatabase,
+  rollBackDatabase,
+  upgradeDatabase,
+  verifyDatabase,
+  type ProgressEvent,
+  type UpgradeOptions,
+} from '../../core/index.js';
+import { checksumOf } from '../../core/storage/migration-files.js';
+import { findTampering } from '../../core/storage/migration-history.js';
+import { hashesIn } from '../support/database-copy.js';
+import { ScratchDatabase } from '../support/scratch-database.js';
+import { journalModes } from '../support/storage-database.js';
+
+const files = {
+  '001_one.sql': '-- migration: release 1.0.0\nCREATE TABLE one (a);',
+  '002_two.sql': 'CREATE TABLE two (a);',
+  '002_two.down.sql': 'DROP TABLE two;',
+  '003_three.sql': 'CREATE TABLE three (a);',
+  '003_three.down.sql': 'DROP TABLE three;',
+};
+const wrong = { '004_four.sql': 'INSERT INTO nowhere VALUES (1);' };
+
+/** The table as the first version of the package made it. */
+const firstShape = `CREATE TABLE schema_migrations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER NOT NULL, filename TEXT NOT NULL, description TEXT NOT NULL,
+  checksum TEXT NOT NULL, applied_at TEXT NOT NULL, execution_time_ms INTEGER NOT NULL, status TEXT NOT NULL,
+  origin TEXT NOT NULL, details TEXT);
+  INSERT INTO schema_migrations (version, filename, description, checksum, applied_at, execution_time_ms, status, origin)
+  VALUES (1, '001_one.sql', 'one', '${checksumOf(files['001_one.sql'])}', '2025-01-31T09:30:00.000Z', 3, 'applied', 'migration'),
+    (2, '002_two.sql', 'two', '${checksumOf(files['002_two.sql'])}', '2025-02-01T09:30:00.000Z', 4, 'failed', 'migration'),
+    (2, '002_two.sql', 'two', '${checksumOf(files['002_two.sql'])}', '2025-02-01T09:31:00.000Z', 5, 'applied', 'migration');
+  CREATE TABLE one (a); CREATE TABLE two (a); PRAGMA user_version = 2;`;
+
+describe.each(journalModes)('the history, in %s mode,', (journal) => {
+  let scratch: ScratchDatabase;
+
+  beforeEach(async () => {
+    scratch = await ScratchDatabase.make(journal, 'CREATE TABLE mine (a); DROP TABLE mine;');
+    await scratch.write(files);
+  });
+
+  afterEach(() => scratch.remove());
+
+  const source = (): UpgradeOptions => ({
+    database: scratch.path,
+    migrations: scratch.migrations,
+    backup: false,
+  });
+  const columns = async (): Promise<string> =>
+    String(await scratch.value("SELECT group_concat(name) FROM pragma_table_info('schema_migrations')"));
+
+  async function tampering(): Promise<string[]> {
+    const db = await sqlite3Driver.open(scratch.path, 'read-only');
+    try {
+      return await findTampering(db);
+    } finally {
+      await db.close();
+    }
+  }
+
+  /** Five rows: three applied, one failed, one rolled back. */
+  async function eventful(): Promise<void> {
+    await scratch.write(wrong);
+    await expect(upgradeDatabase(source())).rejects.toMatchObject({ code: 'MIGRATION_FAILED' });
+    await scratch.write({ '004_four.sql': 'SELECT 1;' });
+    await rollBackDatabase({ ...source(), allowLoss: true });
+  }
+
+  describe('chained row by row,', () => {
+    beforeEach(eventful);
+
+    it('holds after everything that may happen', async () => {
+      expect(await scratch.history()).toEqual([
+        '1 applied migration',
+        '2 applied migration',
+        '3 applied migration',
+        '4 failed migration',
+        '3 rolled_back migration',
+      ]);
+      expect(await tampering()).toEqual([]);
+      await upgradeDatabase(source());
+      expect(await tampering()).toEqual([]);
+      expect(await verifyDatabase(scratch.path, source())).toMatchObject({ ok: true, tampering: [] });
+    });
+
+    it.each([
+      ['version', '7'],
+      ['filename', "'002_other.sql'"],
+      ['description', "'something else'"],
+      ['checksum', `'${checksumOf('')}'`],
+      ['applied_at', "'2001-01-01T00:00:00.000Z'"],
+      ['execution_time_ms', 'execution_time_ms + 1'],
+      ['status', "'failed'"],
+      ['origin', "'legacy'"],
+      ['details', "'{}'"],
+      ['release', "'9.9.9'"],
+      ['up_sql', "up_sql || ' '"],
+      ['down_sql', 'NULL'],
+      ['hash', 'NULL'],
+      ['hash', "'abc'"],
+    ])('tells that somebody changed %s', async (column, value) => {
+      await scratch.run(`UPDATE schema_migrations SET ${column} = ${value} WHERE id = 2`);
+      const [sentence, ...more] = await tampering();
+      expect(sentence).toMatch(/^row 2 \(.*\) or a row before it was changed, moved or taken out$/);
+      expect(more).toEqual([]);
+    });
+
+    it.each([
+      ['the first row was', 'DELETE FROM schema_migrations WHERE id = 1', /^row 2 /],
+      ['a row in the middle was', 'DELETE FROM schema_migrations WHERE id = 3', /^row 4 /],
+      ['the last row was', 'DELETE FROM schema_migrations WHERE id = 5', /^one or more rows after row 4 /],
+      ['the last rows were', 'DELETE FROM schema_migrations WHERE id > 3', /^one or more rows after row 3 /],
+      ['all rows were', 'DELETE FROM schema_migrations', /^one or more rows after row 0 /],
+    ])('tells that %s taken out', async (_title, script, sentence) => {
+      await scratch.run(script);
+      expect(await tampering()).toEqual([expect.stringMatching(sentence)]);
+    });
+
+    it('tells that rows changed places', async () => {
+      await scratch.run(`UPDATE schema_migrations SET id = 99 WHERE id = 2;
+        UPDATE schema_migrations SET id = 2 WHERE id = 3; UPDATE schema_migrations SET id = 3 WHERE id = 99;`);
+      expect(await tampering()).toEqual([expect.stringMatching(/^row 2 \(003_three\.sql, applied\)/)]);
+    });
+
+    it('tells that a row was slipped in, also one that claims the hash of another', async () => {
+      await scratch.run(`INSERT INTO schema_migrations (version, filename, description, checksum, applied_at,
+          execution_time_ms, status, origin, hash)
+        SELECT version, filename, description, checksum, applied_at, execution_time_ms, status, origin, hash
+        FROM schema_migrations WHERE id = 3`);
+      expect(await tampering()).toEqual([expect.stringMatching(/^row 6 /)]);
+    });
+
+    it('shows in user_version where the last row was taken out and the counter put back', async () => {
+      await upgradeDatabase(source());
+      await scratch.run(`DELETE FROM schema_migrations WHERE id = 7;
+        UPDATE sqlite_sequence SET seq = 6 WHERE name = 'schema_migrations'`);
+      expect(await tampering()).toEqual([]);
+      const { ok, userVersion } = await verifyDatabase(scratch.path, source());
+      expect({ ok, userVersion }).toEqual({ ok: false, userVersion: { found: 4, expected: 3 } });
+    });
+
+    it('goes on from a row that was changed, which stays to be seen', async () => {
+      await scratch.run("UPDATE schema_migrations SET applied_at = '2001-01-01T00:00:00.000Z' WHERE id = 2");
+      await upgradeDatabase(source());
+      expect(await tampering()).toEqual([expect.stringMatching(/^row 2 /)]);
+      expect((await verifyDatabase(scratch.path, source())).ok).toBe(false);
+    });
+  });
+
+  describe('of the first shape,', () => {
+    beforeEach(() => scratch.run(firstShape));
+
+    it('is read as it is, and nothing is written where there is nothing to do', async () => {
+      const before = await hashesIn(scratch.folder);
+      const inspection = await inspectDatabase(scratch.path, source());
+      expect(inspection.applied.map(({ id, version, release }) => [id, version, release])).toEqual([
+        [1, 1, undefined],
+        [3, 2, undefined],
+      ]);
+      expect(await tampering()).toEqual([]);
+      expect((await upgradeDatabase({ ...source(), to: 2 })).upToDate).toBe(true);
+      expect(await hashesIn(scratch.folder)).toEqual(before);
+    });
+
+    it('gets the later columns with the next file, and its rows are trusted once', async () => {
+      await upgradeDatabase(source());
+      expect(await columns()).toMatch(/,details,release,up_sql,down_sql,hash$/);
+      expect(
+        await scratch.rows('SELECT id, version, applied_at, execution_time_ms AS ms FROM schema_migrations'),
+      ).toEqual([
+        { id: 1, version: 1, applied_at: '2025-01-31T09:30:00.000Z', ms: 3 },
+        { id: 2, version: 2, applied_at: '2025-02-01T09:30:00.000Z', ms: 4 },
+        { id: 3, version: 2, applied_at: '2025-02-01T09:31:00.000Z', ms: 5 },
+        expect.objectContaining({ id: 4, version: 3 }),
+      ]);
+      expect(await scratch.value('SELECT count(*) FROM schema_migrations WHERE hash IS NULL')).toBe(0);
+      expect(await tampering()).toEqual([]);
+      await scratch.run('UPDATE schema_migrations SET execution_time_ms = 9 WHERE id = 1');
+      expect(await tampering()).toEqual([expect.stringMatching(/^row 1 /)]);
+    });
+
+    it('gets them in the transaction of that file, and not where it is stopped', async () => {
+      const before = await columns();
+      const controller = new AbortController();
+      const onProgress = ({ kind }: ProgressEvent): void => {
+        if (kind === 'applying') controller.abort();
+      };
+      const stopped = upgradeDatabase({ ...source(), onProgress, signal: controller.signal });
+      await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' });
+      expect(await columns()).toBe(before);
+    });
+
+    it('gets them with the row of an attempt that fails, too', async () => {
+      await scratch.write({ '003_three.sql': 'INSERT INTO nowhere VALUES (1);' });
+      await expect(upgradeDatabase(source())).rejects.toMatchObject({ code: 'MIGRATION_FAILED' });
+      expect((await scratch.history()).at(-1)).toBe('3 failed migration');
+      expect(await tampering()).toEqual([]);
+    });
+
+    it('can be undone from, by the files', async () => {
+      const report = await rollBackDatabase({ ...source(), allowLoss: true });
+      expect(report).toMatchObject({ version: 1 });
+      expect(await tampering()).toEqual([]);
+    });
+  });
+});
