@@ -22,15 +22,23 @@ export interface ChangeOptions extends SourceOptions, BackupPolicyOptions, LockW
 }
 
 export function addChangeOptions(command: Command): Command {
-  addLockWait(command)
-    .option('--no-count-rows', 'do not count the rows of every table before and after each step')
-    .addOption(
+  return addHistoryChangeOptions(
+    command.addOption(
       new Option(
         '--transaction <scope>',
         'each: a transaction a file (default); all: one for everything, or nothing',
       ).choices(['each', 'all']),
-    );
-  return addBackupPolicy(command).option('--dry-run', 'print the plan and change nothing');
+    ),
+  );
+}
+
+/** The options of what writes into the history, whether it runs files or not. */
+export function addHistoryChangeOptions(command: Command): Command {
+  addLockWait(command).option(
+    '--no-count-rows',
+    'do not count the rows of every table before and after each step',
+  );
+  return addBackupPolicy(command).option('--dry-run', 'say what would be done, and change nothing');
 }
 
 /** The options of the library that those of a command stand for. */
@@ -74,7 +82,7 @@ export function carryOut<Result>(
   );
 }
 
-function describeProgress(event: ProgressEvent): string {
+export function describeProgress(event: ProgressEvent): string {
   switch (event.kind) {
     case 'waiting':
       return `waiting for another process, which has held the lock since ${event.since.toISOString()}`;

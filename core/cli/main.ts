@@ -6,12 +6,15 @@ import { Command, CommanderError } from 'commander';
 import { InvalidOptionError } from '../errors.js';
 import { addBackup } from './backup.js';
 import { addBackups } from './backups.js';
+import { addBaseline } from './baseline.js';
 import { exitWith } from './command.js';
 import { addDown } from './down.js';
 import { exitStatus } from './exit-status.js';
 import { addHistory } from './history.js';
 import { Output } from './output.js';
 import { addPlan } from './plan.js';
+import { addRehearse } from './rehearse.js';
+import { addRepair } from './repair.js';
 import { addRestore } from './restore.js';
 import { addStatus } from './status.js';
 import { addTo } from './to.js';
@@ -35,11 +38,14 @@ const program = new Command('upgrade-bridge')
 const commands = [
   addStatus,
   addPlan,
+  addRehearse,
   addUp,
   addDown,
   addTo,
   addVerify,
   addHistory,
+  addRepair,
+  addBaseline,
   addBackup,
   addBackups,
   addRestore,

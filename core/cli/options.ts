@@ -89,6 +89,11 @@ export function version(value: string): number {
   return number;
 }
 
+/** The numbers of migrations, separated by commas. */
+export function versions(value: string): number[] {
+  return value.split(',').map((number) => version(number.trim()));
+}
+
 /**
  * The files and the past that the options name. Old versions mean something only to the files that they are about:
  * with a folder of its own and no table, there is no past.

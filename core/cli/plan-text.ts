@@ -1,4 +1,10 @@
-import type { PlannedCompletion, PlannedMigration, PlannedScript, UpgradePlan } from '../index.js';
+import type {
+  PlannedCompletion,
+  PlannedMigration,
+  PlannedScript,
+  PlannedWork,
+  UpgradePlan,
+} from '../index.js';
 import { section } from './text.js';
 
 /** What would be done, as lines for people. */
@@ -17,7 +23,7 @@ export function describePlan(plan: UpgradePlan): string[] {
 }
 
 /** What of a legacy database would be recorded. */
-export function adoptionSections(
+function adoptionSections(
   adopt: readonly PlannedMigration[],
   complete: readonly PlannedCompletion[],
 ): string[] {
@@ -29,6 +35,17 @@ export function adoptionSections(
     ...section(
       'To be completed',
       complete.map(({ filename, objects }) => [filename, objects.join(', ')]),
+    ),
+  ];
+}
+
+/** What would be recorded, completed and applied. */
+export function workSections({ adoptable, completable, pending }: PlannedWork): string[] {
+  return [
+    ...adoptionSections(adoptable, completable),
+    ...section(
+      'Pending',
+      pending.map(({ filename, description }) => [filename, description]),
     ),
   ];
 }

@@ -1,9 +1,9 @@
 import type { FileStatus, Inspection, Origin, SchemaDifference } from '../index.js';
-import { adoptionSections } from './plan-text.js';
+import { workSections } from './plan-text.js';
 import { aligned, plural, section, table } from './text.js';
 
 /** What is known of drift: the differences, why they could not be found, or that there is nothing to hold against. */
-export type Drift = readonly SchemaDifference[] | { readonly unknown: string } | undefined;
+export type DriftFound = readonly SchemaDifference[] | { readonly unknown: string } | undefined;
 
 /** How a migration came to be applied. */
 export const origins: Readonly<Record<Origin, string>> = {
@@ -28,8 +28,8 @@ export function isUpToDate({ adoptable, completable, pending }: Inspection): boo
 }
 
 /** What a database is and what an upgrade would do, as lines for people. */
-export function describeStatus(found: Inspection, drift: Drift): string[] {
-  const { claimed, evident, differences, failed, adoptable, completable, pending } = found;
+export function describeStatus(found: Inspection, drift: DriftFound): string[] {
+  const { claimed, evident, differences, failed } = found;
   const hasHistory = found.kind === 'managed' || found.kind === 'newer';
   return [
     ...aligned([
@@ -46,16 +46,12 @@ export function describeStatus(found: Inspection, drift: Drift): string[] {
       'Failed',
       failed.map(({ filename, appliedAt, details }) => [filename, appliedAt, details.error ?? '']),
     ),
-    ...adoptionSections(adoptable, completable),
-    ...section(
-      'Pending',
-      pending.map(({ filename, description }) => [filename, description]),
-    ),
+    ...workSections(found),
     ...(found.problem === undefined && isUpToDate(found) ? ['', 'Up to date.'] : []),
   ];
 }
 
-function driftInWords(drift: NonNullable<Drift>): string {
+function driftInWords(drift: NonNullable<DriftFound>): string {
   if ('unknown' in drift) return `not known: ${drift.unknown}`;
   return drift.length === 0 ? 'none' : `${plural(drift.length, 'difference')}, which "verify" names`;
 }

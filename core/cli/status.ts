@@ -6,7 +6,7 @@ import { errorText } from './error-text.js';
 import { exitStatus, exitStatusHelp, exitStatusOfCode } from './exit-status.js';
 import { sourceOf, type SourceOptions } from './options.js';
 import type { Output } from './output.js';
-import { describeStatus, isUpToDate, type Drift } from './status-text.js';
+import { describeStatus, isUpToDate, type DriftFound } from './status-text.js';
 
 interface StatusOptions extends SourceOptions {
   readonly check?: boolean;
@@ -51,7 +51,7 @@ async function status(options: StatusOptions, output: Output): Promise<number> {
 }
 
 /** In what a managed database has drifted. That it could not be found out is told, and does not hide the rest. */
-async function driftOf({ kind, database }: Inspection, source: MigrationSource): Promise<Drift> {
+async function driftOf({ kind, database }: Inspection, source: MigrationSource): Promise<DriftFound> {
   if (kind !== 'managed') return undefined;
   const { findDrift } = await import('../index.js');
   try {

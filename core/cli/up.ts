@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 
+import type { LegacyMode } from '../index.js';
 import { addChangeOptions, carryOut, settingsOf, type ChangeOptions } from './change.js';
 import { addSourceCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
@@ -10,6 +11,7 @@ import { describeUpgrade } from './upgrade-text.js';
 
 interface UpOptions extends ChangeOptions {
   readonly to?: number;
+  readonly legacyMode?: LegacyMode;
 }
 
 export function addUp(program: Command): void {
@@ -32,7 +34,14 @@ export function addUp(program: Command): void {
       ['usage', 'a wrong option'],
       ['signal', 'stopped by SIGINT, by SIGTERM; the step that was going on was rolled back'],
     ),
-  }).option('--to <version>', 'end at this version; later files stay pending', version);
+  })
+    .option('--to <version>', 'end at this version; later files stay pending', version)
+    .addOption(
+      new Option(
+        '--legacy-mode <mode>',
+        'a legacy database: bridge: upgrade it (default); refuse: fail; inspect-only: say what an upgrade would do',
+      ).choices(['bridge', 'refuse', 'inspect-only']),
+    );
   addChangeOptions(command).action((options: UpOptions) =>
     perform(options, (output) => (options.dryRun === true ? plan(options, output) : up(options, output))),
   );
@@ -48,7 +57,7 @@ async function plan(options: UpOptions, output: Output): Promise<number> {
 async function up(options: UpOptions, output: Output): Promise<number> {
   const { upgradeDatabase } = await import('../index.js');
   const report = await carryOut(options, output, (settings) =>
-    upgradeDatabase({ ...settings, to: options.to }),
+    upgradeDatabase({ ...settings, to: options.to, legacyMode: options.legacyMode }),
   );
   output.result(report, describeUpgrade(report, options.to === undefined ? 'newest' : 'named'));
   return exitStatus.done;

@@ -1,6 +1,7 @@
 import type { UpgradeReport } from '../index.js';
 import { describeCheckViolation } from '../storage/database-integrity.js';
 import { describeViolation } from '../storage/migration-guards.js';
+import { workSections } from './plan-text.js';
 import { aligned, milliseconds, plural, section } from './text.js';
 
 /**
@@ -15,6 +16,12 @@ export function describeUpgrade(report: UpgradeReport, goal: 'newest' | 'named')
       goal === 'newest'
         ? `"${database}" is up to date at version ${version}.`
         : `"${database}" is at version ${version}: there is nothing to do.`,
+    ];
+  if (report.wouldDo !== undefined)
+    return [
+      `"${database}" was left as it is: ${origin(report)}.`,
+      ...section('Claim and schema differ', report.differences),
+      ...workSections(report.wouldDo),
     ];
   const changed = report.rows.filter(({ before, after }) => before !== after);
   const footer = [

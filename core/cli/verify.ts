@@ -2,41 +2,55 @@ import type { Command } from 'commander';
 
 import type { Verification } from '../index.js';
 import { describeViolation } from '../storage/migration-guards.js';
+import { addChecksOptions, type ChecksOptions } from './checks-options.js';
 import { addSourceCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
+import { changedFilesSection, checksSection, driftSection } from './finding-text.js';
 import { sourceOf, type SourceOptions } from './options.js';
 import type { Output } from './output.js';
 import { section } from './text.js';
 
-interface VerifyOptions extends SourceOptions {
+interface VerifyOptions extends SourceOptions, ChecksOptions {
   readonly strict?: boolean;
 }
 
 export function addVerify(program: Command): void {
-  addSourceCommand(program, 'verify', {
+  const command = addSourceCommand(program, 'verify', {
     summary: 'hold a database against its files',
     description:
-      "Holds a database against its files: its schema, SQLite's check of its integrity, foreign keys that are broken beyond those counted at the upgrade, and user_version. Changes no byte of it.",
+      "Holds a database against its files: its schema, with the statements that would mend each difference, the files and the history against what was applied, SQLite's check of its integrity, foreign keys that are broken beyond those counted at the upgrade, user_version, and the project's own checks. Changes no byte of it; a check that writes is rolled back.",
     examples: ['verify --database worlds.db', 'verify --database worlds.db --strict --json'],
     exitStatuses: exitStatusHelp(
       ['done', 'the database is as its files say'],
       ['failed', 'the database or the files cannot be read'],
-      ['found', 'something is pending, missing, different or damaged; with --strict: or an addition'],
+      [
+        'found',
+        'something is pending, missing, different or damaged, or a check is not met; with --strict: or an addition',
+      ],
       ['newer', 'the database is newer than this program'],
       ['locked', 'another program keeps the database from being read'],
+      ['changed', 'an applied file was changed, or the history was'],
       ['usage', 'a wrong option'],
     ),
-  })
-    .option('--strict', "count additions of the database's own as differences")
-    .action((options: VerifyOptions) => perform(options, (output) => verify(options, output)));
+  }).option('--strict', "count additions of the database's own as differences");
+  addChecksOptions(command).action((options: VerifyOptions) =>
+    perform(options, (output) => verify(options, output)),
+  );
 }
 
 async function verify(options: VerifyOptions, output: Output): Promise<number> {
   const { verifyDatabase } = await import('../index.js');
-  const found = await verifyDatabase(options.database, await sourceOf(options));
-  const passed = found.ok && !(options.strict === true && found.extras.length > 0);
+  const { database, checks, strict } = options;
+  const found = await verifyDatabase(database, { ...(await sourceOf(options)), checks });
+  const passed = found.ok && !(strict === true && found.extras.length > 0);
   output.result(found, [...describe(found), '', conclusion(found, passed)]);
+  if (found.changed.length > 0 || wasTampered(found)) return exitStatus.changed;
   return passed ? exitStatus.done : exitStatus.found;
+}
+
+/** That the last row of a history was taken out shows only in user_version, which is then ahead of it. */
+function wasTampered({ tampering, userVersion }: Verification): boolean {
+  return tampering.length > 0 || (userVersion !== undefined && userVersion.found > userVersion.expected);
 }
 
 function conclusion({ database, ok }: Verification, passed: boolean): string {
@@ -47,15 +61,14 @@ function conclusion({ database, ok }: Verification, passed: boolean): string {
 }
 
 function describe(found: Verification): string[] {
-  const { pending, drift, extras, integrity, violations, newViolations, userVersion } = found;
+  const { pending, extras, integrity, violations, newViolations, userVersion } = found;
   const known = violations.filter((violation) => !newViolations.includes(violation));
   return [
     `Database: ${found.database} (${found.kind})`,
     ...section('Pending', pending),
-    ...section(
-      'Missing or different',
-      drift.map(({ sentence }) => sentence),
-    ),
+    ...changedFilesSection('Changed after they were applied', found.changed),
+    ...section('Changed by hand in the history', found.tampering),
+    ...driftSection('Missing or different', found.drift),
     ...section('Damaged', integrity.damage),
     ...section(
       'Broken foreign keys, more than were counted at the upgrade',
@@ -65,12 +78,17 @@ function describe(found: Verification): string[] {
       'Wrong user_version',
       userVersion === undefined ? [] : [`expected ${userVersion.expected}, found ${userVersion.found}`],
     ),
+    ...checksSection(found.checks),
     ...section('Broken foreign keys, counted at the upgrade', known.map(describeViolation)),
     ...section('Rows that break a rule of their table', integrity.brokenRules),
     ...section('Indexes that REINDEX would mend', integrity.staleIndexes),
     ...section(
       "Additions of the database's own",
       extras.map(({ sentence }) => sentence),
+    ),
+    ...section(
+      'Checks that are met',
+      found.checks.filter(({ ok }) => ok).map(({ name }) => name),
     ),
   ];
 }

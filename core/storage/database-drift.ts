@@ -1,7 +1,7 @@
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import { probeDatabase } from './database-state.js';
-import { replayMigrations } from './migration-replay.js';
+import { replayApplied } from './migration-replay.js';
 import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
 import { readSchema } from './schema-snapshot.js';
 import { resolveSource, type MigrationSource } from './upgrade-options.js';
@@ -26,9 +26,7 @@ export async function findDrift(
   return readDatabase(driver, file, 'read-only', async (db) => {
     const probed = await probeDatabase(db);
     if (probed.kind !== 'managed') return [];
-    const versions = new Set(probed.applied.map(({ version }) => version));
-    const applied = migrations.filter(({ version }) => versions.has(version));
-    const { final } = await replayMigrations(driver, applied);
-    return compareSchemas(final, await readSchema(db)).filter(({ kind }) => kind !== 'extra');
+    const expected = await replayApplied(driver, migrations, probed.applied);
+    return compareSchemas(expected, await readSchema(db)).filter(({ kind }) => kind !== 'extra');
   });
 }

@@ -1,6 +1,6 @@
 import type { DatabaseBridge, DatabaseDriver, OpenMode } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
-import { LockedError, UpgradeBridgeError } from '../errors.js';
+import { FileAccessError, LockedError, UpgradeBridgeError } from '../errors.js';
 import type { DatabaseFile } from './database-file.js';
 import { nameReadError } from './database-state.js';
 
@@ -24,8 +24,22 @@ export async function readDatabase<Result>(
       await db.close();
     }
   } catch (error) {
-    throw nameReadError(error, file.path);
+    throw withoutJournal(nameReadError(error, file.path), file);
   }
+}
+
+/** Where no journal waits, SQLite could not read because a database in WAL mode needs files beside it ("Write-Ahead Logging"). */
+function withoutJournal(error: unknown, file: DatabaseFile): unknown {
+  const waits = file.journalBytes > 0 || file.walBytes > 0;
+  if (waits || !(error instanceof UpgradeBridgeError) || error.code !== 'NEEDS_RECOVERY') return error;
+  return new FileAccessError(
+    'NO_ACCESS',
+    `"${file.path}" is in WAL mode, and its folder cannot be written.`,
+    {
+      hint: 'To read such a database SQLite makes files beside it: let this user write the folder, or copy the file.',
+      cause: error,
+    },
+  );
 }
 
 /** How long a reader waits for others, and what ends the waiting. */

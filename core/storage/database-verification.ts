@@ -11,7 +11,7 @@ import { LegacyBridge } from './legacy-migrations.js';
 import { newViolations } from './migration-guards.js';
 import { findTampering, toleratedViolations, type ToleratedViolations } from './migration-history.js';
 import { planMigrations, type MigrationPlan } from './migration-plan.js';
-import { replayMigrations } from './migration-replay.js';
+import { replayApplied, replayMigrations } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
 import { diagnose, type Drift } from './schema-mending.js';
@@ -101,14 +101,12 @@ export async function verifyDatabase(
     const state = await bridge.recognise(await probeDatabase(db));
     const plan = planUnchanged(state, resolved.migrations);
     const applied = state.kind === 'managed' ? state.applied : [];
-    const versions = new Set(applied.map(({ version }) => version));
-    const files =
+    const expected =
       state.kind === 'managed'
-        ? resolved.migrations.filter(({ version }) => versions.has(version))
-        : resolved.migrations;
-    const { final } = await replayMigrations(resolved.driver, files);
+        ? await replayApplied(resolved.driver, resolved.migrations, applied)
+        : (await replayMigrations(resolved.driver, resolved.migrations)).final;
     const live = await readSchema(db);
-    const drift = diagnose(final, live).map((finding) => finding.drift);
+    const drift = diagnose(expected, live).map((finding) => finding.drift);
     const changed = await readChangedFiles(db, applied, resolved.migrations);
     const tampering = state.kind === 'managed' ? await findTampering(db) : [];
     const integrity = await checkIntegrity(db, 'full');
@@ -117,10 +115,10 @@ export async function verifyDatabase(
       toleratedViolations(state.kind === 'managed' ? state.history : []),
       violations,
     );
-    const expected = userVersionFor(applied);
+    const newest = userVersionFor(applied);
     const userVersion =
-      state.kind === 'managed' && state.userVersion !== expected
-        ? { found: state.userVersion, expected }
+      state.kind === 'managed' && state.userVersion !== newest
+        ? { found: state.userVersion, expected: newest }
         : undefined;
     const pending = [...plan.baseline.map(({ migration }) => migration), ...plan.pending]
       .sort((a, b) => a.version - b.version)
@@ -140,7 +138,7 @@ export async function verifyDatabase(
       changed,
       tampering,
       drift,
-      extras: compareSchemas(final, live).filter(({ kind }) => kind === 'extra'),
+      extras: compareSchemas(expected, live).filter(({ kind }) => kind === 'extra'),
       integrity,
       newViolations: broken,
       violations,

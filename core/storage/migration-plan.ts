@@ -296,7 +296,7 @@ export function planMigrations(
       return planManaged(found, known, goal, kept);
     case 'foreign':
       throw new ForeignDatabaseError(`This is not a database of this program: ${found.reasons.join('; ')}.`, {
-        hint: 'Nothing was changed. Check the path; if old releases of your program wrote it, say what their user_version means (the option legacy, --legacy FILE).',
+        hint: 'Nothing was changed. Check the path; if something of your own bears a name that this program needs, rename it; if old releases of your program wrote the file, say what their user_version means (the option legacy, --legacy FILE).',
       });
   }
 }

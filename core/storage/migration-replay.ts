@@ -136,3 +136,26 @@ export async function replayMigrations(
     await db.close();
   }
 }
+
+/**
+ * Says what the applied files make. Where one of them builds on another that waits to be run again, it is what all files
+ * up to the newest applied one make.
+ *
+ * @throws MigrationFailedError when a file does not run on what the files before it made
+ */
+export async function replayApplied(
+  driver: DatabaseDriver,
+  migrations: readonly Migration[],
+  applied: readonly { readonly version: number }[],
+): Promise<SchemaSnapshot> {
+  const versions = new Set(applied.map(({ version }) => version));
+  const newest = Math.max(0, ...versions);
+  const standing = migrations.filter(({ version }) => versions.has(version));
+  const all = migrations.filter(({ version }) => version <= newest);
+  try {
+    return (await replayMigrations(driver, standing)).final;
+  } catch (error) {
+    if (!(error instanceof MigrationFailedError) || all.length === standing.length) throw error;
+    return (await replayMigrations(driver, all)).final;
+  }
+}

@@ -42,6 +42,47 @@ describe('a wrong command line', () => {
       /Allowed choices are silent,/,
     ],
     ['a word too many', ['status', 'worlds.db', '--database', 'worlds.db'], /[Tt]oo many arguments/],
+    [
+      'a version that is none',
+      ['up', '--database', 'worlds.db', '--to', 'x'],
+      /number of a migration belongs/,
+    ],
+    ['no version', ['to', '--database', 'worlds.db'], /^Missing required argument 'version'\.$/],
+    [
+      'a negative version',
+      ['to', '-1', '--database', 'worlds.db'],
+      /The number of a migration belongs here, or 0\.$/,
+    ],
+    [
+      'a scope that is none',
+      ['up', '--database', 'worlds.db', '--transaction', 'some'],
+      /Allowed choices are each, all/,
+    ],
+    [
+      'no backup to keep',
+      ['up', '--database', 'worlds.db', '--keep', '0'],
+      /A whole number belongs here, 1 or more/,
+    ],
+    [
+      'half a backup to keep',
+      ['up', '--database', 'worlds.db', '--keep', '1.5'],
+      /A whole number belongs here/,
+    ],
+    [
+      'no day to keep one',
+      ['up', '--database', 'worlds.db', '--keep-days', '0'],
+      /days belongs here, more than 0/,
+    ],
+    [
+      'a number of backups where none is made',
+      ['up', '--database', 'worlds.db', '--no-backup', '--keep', '2'],
+      /'--no-backup' cannot be used with option '--keep <count>'/,
+    ],
+    [
+      'a folder for backups where none is made',
+      ['down', '--database', 'worlds.db', '--backup-dir', 'x', '--no-backup'],
+      /cannot be used with option '--backup-dir <dir>'/,
+    ],
   ];
 
   test.each(cases)('is told of and exits with 64: %s', async (_what, parameters, message) => {
@@ -67,32 +108,70 @@ describe('a wrong command line', () => {
   });
 });
 
+const commands = [
+  ['status'],
+  ['plan'],
+  ['rehearse'],
+  ['up'],
+  ['down'],
+  ['to', '2'],
+  ['verify'],
+  ['history'],
+  ['repair'],
+  ['baseline'],
+  ['backup'],
+  ['backups'],
+  ['restore', 'worlds.db.backup'],
+] as const;
+const names = commands.map(([name]) => name);
+
+/** The options that a text names: `--keep`. */
+function optionsIn(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([, option = '']) => option))].sort();
+}
+
+/** What stands in a page below a heading, up to the next one. */
+function sectionOf(page: string, heading: string): string {
+  const [, ...rest] = page.split(`\n## ${heading}\n`);
+  return rest.join('').split('\n## ')[0] ?? '';
+}
+
 describe('help', () => {
   test('lists the commands', async () => {
     const { status, stdout, stderr } = await folder.run('--help');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['status', 'up', 'verify']) expect(stdout).toMatch(new RegExp(`^ {2}${name} `, 'm'));
+    const listed = [...stdout.matchAll(/^ {2}([a-z]+) +(?:\[options\]|.*<)/gm)].map(([, name]) => name);
+    expect(listed.filter((name) => name !== 'help')).toEqual(names);
   });
 
-  test.each(['status', 'up', 'verify'])('of %s has examples and the exit statuses', async (name) => {
+  test.each(names)('of %s has examples and the exit statuses', async (name) => {
     const { status, stdout } = await folder.run(name, '--help');
     expect(status).toBe(0);
-    expect(stdout).toMatch(new RegExp(`\nExamples:\n {2}upgrade-bridge ${name} --database `));
+    expect(stdout).toMatch(new RegExp(`\nExamples:\n {2}upgrade-bridge ${name} `));
     expect(stdout).toMatch(/\nExit status:\n {2}0 {2,}/);
     expect((await folder.run('help', name)).stdout).toBe(stdout);
   });
 
-  test.each(['status', 'up', 'verify'])(
-    'of %s tells of no option that the manual leaves out',
-    async (name) => {
-      const manual = await readFile('docs/command-line.md', 'utf8');
-      const { stdout } = await folder.run(name, '--help');
-      const options = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, option = '']) => option);
-      expect(options).toContain('--database');
-      for (const option of options.filter((each) => each !== '--help'))
-        expect(manual).toContain(`\`${option}`);
-    },
-  );
+  test.each(names)('of %s has the options that the manual has', async (name) => {
+    const manual = await readFile('docs/command-line.md', 'utf8');
+    const { stdout } = await folder.run(name, '--help');
+    const offered = optionsIn(stdout, /^ {2}(--[a-z-]+)/gm).filter((option) => option !== '--help');
+    const told = optionsIn(sectionOf(manual, name), /`(--[a-z-]+)/g);
+    const common = optionsIn(sectionOf(manual, 'Options of every command'), /`(--[a-z-]+)/g).filter(
+      (option) => offered.includes(option),
+    );
+    expect([...new Set([...told, ...common])].sort()).toEqual(offered);
+    expect(common).toEqual(expect.arrayContaining(['--database', '--json', '--log-level', '--verbose']));
+  });
+
+  test('of every command has no exit status that the manual leaves out', async () => {
+    const manual = sectionOf(await readFile('docs/command-line.md', 'utf8'), 'Exit status');
+    for (const name of names) {
+      const [, statuses = ''] = (await folder.run(name, '--help')).stdout.split('\nExit status:\n');
+      for (const [, status = ''] of statuses.matchAll(/^ {2}(\d+)/gm))
+        expect(manual).toMatch(new RegExp(`\\| +${status} \\|`));
+    }
+  });
 
   test('--version prints the version of the package', async () => {
     const description: unknown = JSON.parse(await readFile('package.json', 'utf8'));

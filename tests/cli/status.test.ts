@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { rm } from 'node:fs/promises';
 
 import { CommandFolder, documentOf } from '../support/command.js';
 import { hashesIn } from '../support/database-copy.js';
 import { withLegacy } from '../support/legacy-driver.js';
+import { notesFiles } from '../support/notes-files.js';
 
 let folder: CommandFolder;
 
@@ -153,6 +155,92 @@ describe('status --check', () => {
     expect((await status('--check', '--database', 'new.db', '--migrations', migrations)).status).toBe(0);
     await folder.files('sql', { '0002_b.sql': 'CREATE TABLE b (x);' });
     expect((await status('--check', '--database', 'new.db', '--migrations', migrations)).status).toBe(2);
+  });
+});
+
+describe('the files of a managed database', () => {
+  const source = ['--database', 'notes.db', '--migrations', 'sql'] as const;
+
+  const filesOf = async (): Promise<unknown> => {
+    const document = documentOf(await status(...source, '--json'));
+    return typeof document === 'object' && document !== null && 'files' in document && document.files;
+  };
+
+  test('are told with state, time, origin and release', async () => {
+    await folder.files('sql', { ...notesFiles, '004_wrong.sql': 'INSERT INTO nowhere VALUES (1);' });
+    await folder.run('up', ...source, '--to', '3');
+    await folder.run('down', ...source, '--yes');
+    const { stdout } = await status(...source);
+    const time = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z';
+    expect(stdout).toMatch(
+      new RegExp(
+        [
+          '\nFiles \\(4\\):',
+          ' +version +file +state +applied at +ms +origin +release',
+          ` +1 +001_notes\\.sql +applied +${time} +\\d+ +applied +1\\.0\\.0`,
+          ` +2 +002_pins\\.sql +applied +${time} +\\d+ +applied +1\\.1\\.0`,
+          ` +3 +003_tags\\.sql +rolled_back +${time} +\\d+ +applied +1\\.2\\.0`,
+          ' +4 +004_wrong\\.sql +pending\n',
+        ].join('\n'),
+      ),
+    );
+    await folder.run('up', ...source);
+    expect(await filesOf()).toMatchObject([
+      {},
+      {},
+      { state: 'applied' },
+      { state: 'failed', origin: 'migration' },
+    ]);
+  });
+
+  test('that were changed or are gone are told of, and decide the exit status', async () => {
+    await folder.files('sql', notesFiles);
+    await folder.run('up', ...source);
+    await folder.files('sql', { '002_pins.sql': 'CREATE TABLE pins (x);' });
+    const changed = await status(...source);
+    expect(changed.status).toBe(5);
+    expect(changed.stdout).toMatch(/^ {2}2 +002_pins\.sql +changed {2}/m);
+    expect(changed.stderr).toMatch(/\nCode: {2}CHANGED_MIGRATION\n$/);
+    await rm(folder.at('sql/002_pins.sql'));
+    await rm(folder.at('sql/002_pins.down.sql'));
+    const gone = await status(...source);
+    expect(gone.status).toBe(1);
+    expect(gone.stdout).toMatch(/^ {2}2 +002_pins\.sql +missing {2}/m);
+  });
+});
+
+describe('drift', () => {
+  const source = ['--database', 'notes.db', '--migrations', 'sql'] as const;
+
+  beforeEach(async () => {
+    await folder.files('sql', notesFiles);
+    await folder.run('up', ...source);
+  });
+
+  test('is told in a line, and --check exits with 2', async () => {
+    const { status: code, stdout } = await status(...source, '--check');
+    expect(code).toBe(0);
+    expect(stdout).toContain('\nDrift:     none\n');
+    await withLegacy(folder.at('notes.db'), (program) =>
+      program.run('DROP TABLE tags; CREATE TABLE own (x)'),
+    );
+    const drifted = await status(...source, '--check');
+    expect(drifted.status).toBe(2);
+    expect(drifted.stdout).toContain('\nDrift:     1 difference, which "verify" names\n');
+    expect((await status(...source)).status).toBe(0);
+    expect(documentOf(await status(...source, '--json'))).toMatchObject({
+      drift: [{ kind: 'missing', name: 'tags', mend: ['CREATE TABLE tags (note INTEGER, tag TEXT)'] }],
+    });
+  });
+
+  test('that cannot be found out hides nothing else', async () => {
+    await folder.files('sql', { '001_notes.sql': 'CREATE TABLE other (x);' });
+    const end = await status(...source);
+    expect(end.stdout).toMatch(/\nDrift: {5}not known: Migration 002_pins\.sql failed /);
+    expect(end.stdout).toMatch(/^ {2}1 +001_notes\.sql +changed {2}/m);
+    expect(documentOf(await status(...source, '--json'))).toMatchObject({
+      drift: { unknown: expect.any(String) },
+    });
   });
 });
 

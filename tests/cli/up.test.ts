@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 
 import { resolveDatabaseFile } from '../../core/storage/database-file.js';
 import { acquireMigrationLock } from '../../core/storage/migration-lock.js';
@@ -100,6 +100,119 @@ describe('up', () => {
     const { stderr } = await up('--database', 'new.db', '--log-level', 'info');
     expect(stderr).toMatch(/^\[[\d:.]+\] INFO: upgraded \{.*\}$/m);
     expect((await up('--database', 'other.db')).stderr).not.toContain('INFO');
+  });
+});
+
+describe('the copy before the first write', () => {
+  const copies = async (place = '.'): Promise<string[]> =>
+    (await readdir(folder.at(place))).filter((name) => name.includes('.backup-')).sort();
+
+  test('is made beside the database, and can be restored', async () => {
+    const database = await folder.legacy('version-4-upgraded');
+    const before = await hashesIn(folder.path);
+    await up('--database', database);
+    const [copy = ''] = await copies();
+    expect(copy).toMatch(/^version-4-upgraded\.db\.backup-\d{8}T[\d.]+Z-legacy4-to-v11$/);
+    await folder.run('restore', copy, '--database', database, '--yes');
+    expect(documentOf(await folder.run('status', '--database', database, '--json'))).toMatchObject({
+      kind: 'legacy',
+      claimed: 4,
+    });
+    expect(Object.keys(before)).toEqual([database]);
+  });
+
+  test('needs a folder that is there: without it nothing is changed', async () => {
+    const database = await folder.legacy('version-4-upgraded');
+    const before = await hashesIn(folder.path);
+    const end = await up('--database', database, '--backup-dir', 'none', '--json');
+    expect(end.status).toBe(64);
+    expect(documentOf(end)).toMatchObject({
+      error: { message: 'The folder for backups, "none", is not there or no folder.' },
+    });
+    expect(await hashesIn(folder.path)).toEqual(before);
+  });
+
+  test('is not made with --no-backup', async () => {
+    const end = await up('--database', await folder.legacy('version-4-upgraded'), '--no-backup', '--json');
+    expect(documentOf(end)).toMatchObject({ upToDate: false, backup: null });
+    expect(await copies()).toEqual([]);
+  });
+
+  test('goes into --backup-dir, and the oldest go by --keep and --keep-days', async () => {
+    const database = await folder.legacy('version-4-upgraded');
+    await folder.files('copies', {});
+    const parameters = ['--database', database, '--backup-dir', 'copies'];
+    await up(...parameters, '--to', '9');
+    const [first = ''] = await copies('copies');
+    await rename(
+      folder.at(`copies/${first}`),
+      folder.at(`copies/${database}.backup-20200102T030405.678Z-legacy4-to-v9`),
+    );
+    await up(...parameters, '--keep-days', '30');
+    expect(await copies('copies')).toEqual([expect.stringMatching(/-v10-to-v11$/)]);
+    const migrations = await folder.files('sql', { '0001_a.sql': 'CREATE TABLE a (x);' });
+    const own = ['--database', 'own.db', '--migrations', migrations, '--backup-dir', 'copies', '--keep', '2'];
+    for (const number of [1, 2, 3, 4]) {
+      await folder.files('sql', { [`000${number}_a.sql`]: `CREATE TABLE a${number} (x);` });
+      if (number === 1) await folder.files('sql', { '0001_a.sql': 'CREATE TABLE a (x);' });
+      expect((await up(...own)).status).toBe(0);
+    }
+    expect((await copies('copies')).filter((name) => name.startsWith('own.db'))).toEqual([
+      expect.stringMatching(/-v2-to-v3$/),
+      expect.stringMatching(/-v3-to-v4$/),
+    ]);
+    expect(await copies()).toEqual([]);
+  });
+});
+
+describe('where an upgrade ends', () => {
+  const files = {
+    '0001_a.sql': 'CREATE TABLE a (x);',
+    '0002_b.sql': 'CREATE TABLE b (x);',
+    '0003_c.sql': 'INSERT INTO nowhere VALUES (1);',
+  };
+  const source = ['--database', 'new.db', '--migrations', 'sql'];
+
+  test('is the version that --to names', async () => {
+    await folder.files('sql', files);
+    expect(documentOf(await up(...source, '--to', '2', '--json'))).toMatchObject({
+      version: 2,
+      applied: [{ version: 1 }, { version: 2 }],
+    });
+    expect((await up(...source, '--to', '2')).stdout).toBe(
+      '"new.db" is at version 2: there is nothing to do.\n',
+    );
+    expect((await up(...source, '--to', '1')).stdout).toBe(
+      '"new.db" is at version 2: there is nothing to do.\n',
+    );
+    const wrong = await up(...source, '--to', '7', '--json');
+    expect(wrong.status).toBe(64);
+    expect(documentOf(wrong)).toMatchObject({ error: { message: 'There is no migration 7 to go to.' } });
+  });
+
+  test('is everything or nothing with --transaction all', async () => {
+    await folder.files('sql', files);
+    await up(...source, '--to', '1');
+    expect((await up(...source, '--transaction', 'all')).stderr).toContain(
+      '"new.db" is at version 1; 2 files are pending.\n',
+    );
+    expect((await up(...source, '--transaction', 'each')).stderr).toContain(
+      '"new.db" is at version 2; 1 file is pending.\n',
+    );
+  });
+
+  test('is where it began for a legacy database that --legacy-mode keeps', async () => {
+    const database = await folder.legacy('version-4-upgraded');
+    const before = await hashesIn(folder.path);
+    const look = await up('--database', database, '--legacy-mode', 'inspect-only');
+    expect(look.status).toBe(0);
+    expect(look.stdout).toMatch(
+      /^"version-4-upgraded\.db" was left as it is: a legacy database of version 4\.\n\nTo be adopted, /,
+    );
+    const refused = await up('--database', database, '--legacy-mode', 'refuse', '--json');
+    expect(refused.status).toBe(1);
+    expect(documentOf(refused)).toMatchObject({ error: { code: 'LEGACY_REFUSED' } });
+    expect(await hashesIn(folder.path)).toEqual(before);
   });
 });
 

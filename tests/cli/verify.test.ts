@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 
 import { CommandFolder, documentOf, type CommandEnd } from '../support/command.js';
 import { withLegacy } from '../support/legacy-driver.js';
+import { notesFiles } from '../support/notes-files.js';
 
 let folder: CommandFolder;
 
@@ -115,6 +116,70 @@ Missing or different (3):
     const end = await folder.run('verify', '--database', 'words.db', '--migrations', migrations);
     expect(end.status).toBe(2);
     expect(end.stdout).toContain('\nDamaged (1):\n  row 1 missing from index words_word\n');
+  });
+
+  test('shows the statements that would mend a difference', async () => {
+    const end = await verifyAfter('DROP INDEX idx_events_type');
+    expect(end.stdout).toMatch(
+      /\nMissing or different \(1\):\n {2}index idx_events_type is missing\n {4}CREATE INDEX idx_events_type ON events\(type\);\n/,
+    );
+  });
+
+  test('shows how an applied file was changed, and exits with 5', async () => {
+    const migrations = await folder.files('sql', notesFiles);
+    const source = ['--database', 'notes.db', '--migrations', migrations] as const;
+    await folder.run('up', ...source);
+    await folder.files('sql', {
+      '003_tags.sql': notesFiles['003_tags.sql'].replace('tag TEXT', 'tag TEXT NOT NULL'),
+    });
+    const end = await folder.run('verify', ...source);
+    expect(end.status).toBe(5);
+    expect(end.stdout).toMatch(
+      /\nChanged after they were applied \(1\):\n {2}003_tags\.sql, applied on .*\n {4}@@ .*\n/,
+    );
+    expect(end.stdout).toContain('\n    +CREATE TABLE tags (note INTEGER, tag TEXT NOT NULL);\n');
+    expect(documentOf(await folder.run('verify', ...source, '--json'))).toMatchObject({
+      ok: false,
+      changed: [{ version: 3, difference: expect.arrayContaining([expect.stringMatching(/^@@ /)]) }],
+    });
+  });
+
+  test.each([
+    ['changed', "UPDATE schema_migrations SET description = 'x' WHERE id = 2"],
+    ['taken out', 'DELETE FROM schema_migrations WHERE id = 2'],
+  ])('says that a row of the history was %s, and exits with 5', async (_how, script) => {
+    const end = await verifyAfter(script, '--json');
+    expect(end.status).toBe(5);
+    expect(documentOf(end)).toMatchObject({ ok: false, tampering: [expect.any(String)] });
+  });
+
+  test('says that the last row of the history was taken out, and exits with 5', async () => {
+    const end = await verifyAfter(
+      'DELETE FROM schema_migrations WHERE id = (SELECT max(id) FROM schema_migrations)',
+    );
+    expect(end.status).toBe(5);
+    expect(end.stdout).toContain('\nWrong user_version (1):\n  expected 10, found 11\n');
+  });
+
+  test("carries out the project's own checks", async () => {
+    const migrations = await folder.files('sql', {
+      ...notesFiles,
+      'checks.sql':
+        '-- check: there is a note\n-- expect: rows\nSELECT * FROM notes;\n-- check: a tag needs no note\n-- expect: no rows\nSELECT * FROM tags;\n',
+    });
+    const source = ['--database', 'notes.db', '--migrations', migrations] as const;
+    await folder.run('up', ...source);
+    const unmet = await folder.run('verify', ...source);
+    expect(unmet.status).toBe(2);
+    expect(unmet.stdout).toMatch(
+      /\nChecks that are not met \(1\):\n {2}there is a note \(line 1\)\n {4}expected: rows\n {4}found: .*\n/,
+    );
+    expect(unmet.stdout).toContain('\nChecks that are met (1):\n  a tag needs no note\n');
+    expect((await folder.run('verify', ...source, '--no-checks')).status).toBe(0);
+    await folder.files('.', { 'other.sql': '-- check: one\n-- expect: value 1\nSELECT 1;\n' });
+    const other = await folder.run('verify', ...source, '--checks', 'other.sql', '--json');
+    expect(other.status).toBe(0);
+    expect(documentOf(other)).toMatchObject({ checks: [{ name: 'one', ok: true }] });
   });
 
   test('prints one JSON document', async () => {

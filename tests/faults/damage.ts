@@ -128,22 +128,22 @@ const rule = /^(CHECK constraint failed in|NULL value in) /;
 
 function foundBy(path: string): Promise<FoundBy> {
   return withCopy(path, async (copy) => {
-    try {
-      return await withLegacy(copy, async (connection) => {
-        await connection.rows('SELECT count(*) FROM sqlite_schema');
-        for (const check of ['quick_check', 'integrity_check'] as const) {
-          const rows = await connection.rows(`PRAGMA ${check}`);
-          const lines = rows
-            .flatMap((row) => Object.values(row).map(String))
-            .flatMap((line) => line.split('\n'));
-          if (lines.some((line) => line !== 'ok' && !rule.test(line))) return check;
-        }
-        return 'nothing';
-      });
-    } catch {
-      return 'the first read';
-    }
+    if ((await complaints(copy, 'SELECT count(*) FROM sqlite_schema')).length > 0) return 'the first read';
+    for (const check of ['quick_check', 'integrity_check'] as const)
+      if ((await complaints(copy, `PRAGMA ${check}`)).length > 0) return check;
+    return 'nothing';
   });
+}
+
+/** What SQLite has to say against a database while it answers a question. */
+async function complaints(path: string, question: string): Promise<string[]> {
+  try {
+    const rows = await withLegacy(path, (connection) => connection.rows(question));
+    const texts = rows.flatMap((row) => Object.values(row)).filter((value) => typeof value === 'string');
+    return texts.flatMap((text) => text.split('\n')).filter((line) => line !== 'ok' && !rule.test(line));
+  } catch (error) {
+    return [messageOf(error)];
+  }
 }
 
 /** What SQLite can still read of a database; undefined where that is not all of it. */

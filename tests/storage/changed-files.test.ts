@@ -89,6 +89,15 @@ describe.each(journalModes)('files that were changed after they were applied, in
     });
   });
 
+  it('are told without the change where they are code', async () => {
+    const step = { version: 4, name: 'fill', up: () => Promise.resolve(), checksum: 'first' };
+    await upgradeDatabase({ database: place.path, migrations, code: [step], backup: false });
+    const code = [{ ...step, checksum: 'second' }];
+    expect((await inspectDatabase(place.path, { migrations, code })).changed).toMatchObject([
+      { version: 4, difference: undefined },
+    ]);
+  });
+
   it('are told without the change where the history kept no text', async () => {
     await place.run(olderShape);
     const found = await inspectDatabase(place.path, { migrations: changed });

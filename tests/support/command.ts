@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,6 +39,9 @@ function builtCommand(): string {
 }
 
 const main = builtCommand();
+
+/** Whether there is a program that gives a command a terminal. */
+export const hasTerminals = spawnSync('script', ['--version']).status === 0;
 
 /** A folder of its own, with databases and migrations in it, in which the command runs. */
 export class CommandFolder {
@@ -124,6 +127,35 @@ export class CommandFolder {
       child.on('error', reject);
       child.on('close', (status) => {
         resolve({ status, stdout, stderr });
+      });
+    });
+  }
+
+  /**
+   * Runs the command on a terminal of its own and answers its question. What it writes to its standard output and its
+   * standard error is all in `stdout`, as a person sees it.
+   *
+   * @param answer what is typed once there is a question, such as `y\n`
+   */
+  onTerminal(answer: string, ...parameters: readonly string[]): Promise<CommandEnd> {
+    const words = [process.execPath, main, ...parameters].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+    const child = spawn('script', ['-qec', words.join(' '), '/dev/null'], {
+      cwd: this.path,
+      env: { ...process.env, NO_COLOR: '1' },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let stdout = '';
+    let answered = false;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text.replaceAll('\r', '');
+      if (answered || !stdout.includes('[y/N] ')) return;
+      answered = true;
+      child.stdin.write(answer);
+    });
+    return new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (status) => {
+        resolve({ status, stdout, stderr: '' });
       });
     });
   }
