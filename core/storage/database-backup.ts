@@ -6,8 +6,10 @@ import { withTransaction } from '../database/transaction.js';
 import { FileAccessError, UpgradeBridgeError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { backupPath, backupPlaceOf, type Backup } from './backup-files.js';
+import { refuseWhenAborted } from './copy-failures.js';
 import { hasOrphanedLog, resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { countedRows, takePicture } from './database-picture.js';
+import { nameReadError } from './database-state.js';
 import { databaseBytes, requireSpace } from './free-space.js';
 import { readHistoryShape } from './migration-history.js';
 import { checkedWaitMs } from './migration-lock.js';
@@ -19,6 +21,8 @@ import {
   withInterrupt,
   type CopyOptions,
 } from './verified-copy.js';
+
+const BUSY_TIMEOUT_MS = 250;
 
 export interface BackupOptions extends CopyOptions {
   /** What is in the database: `legacy4`, `v9`. */
@@ -93,6 +97,7 @@ export async function backUpConnection(
  * their writes.
  *
  * @throws what `backUpDatabase` throws, and FileAccessError when there is no database
+ * @throws UnreadableDatabaseError when it is no database, LockedError when another program does not let go in time
  */
 export async function createBackup(databasePath: string, options: CreateBackupOptions): Promise<Backup> {
   const waitMs = checkedWaitMs(options.waitMs);
@@ -104,17 +109,38 @@ export async function createBackup(databasePath: string, options: CreateBackupOp
     await requireSpace([{ folder: place.folder, bytes: await databaseBytes(source) }]);
     return await backUpConnection(source, file, { ...options, from: await contentLabel(source), to: 'copy' });
   };
-  const source = await options.driver.open(file.canonicalPath, 'read-only');
   try {
-    if (!(await isWritable(file))) return await make(source);
-    const holder = await options.driver.open(file.canonicalPath, 'read-write');
+    const source = await options.driver.open(file.canonicalPath, 'read-only');
     try {
-      return await withTransaction(holder, () => make(source), { beginPatienceMs: waitMs });
+      return (await isWritable(file))
+        ? await whileOthersWait(file, { ...options, waitMs }, () => make(source))
+        : await make(source);
     } finally {
-      await holder.close();
+      await source.close();
     }
+  } catch (error) {
+    throw nameReadError(error, databasePath);
+  }
+}
+
+/** Keeps other programs from writing while `work` is done. */
+async function whileOthersWait<Result>(
+  file: DatabaseFile,
+  { driver, waitMs, signal }: CreateBackupOptions & { readonly waitMs: number },
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const holder = await driver.open(file.canonicalPath, 'read-write');
+  try {
+    // Each wait of SQLite's own is short, so that a stop is noticed between two of them.
+    await holder.execute(`PRAGMA busy_timeout = ${Math.min(waitMs, BUSY_TIMEOUT_MS)}`);
+    return await withTransaction(holder, work, {
+      beginPatienceMs: waitMs,
+      beforeRetry: () => {
+        refuseWhenAborted(signal);
+      },
+    });
   } finally {
-    await source.close();
+    await holder.close();
   }
 }
 

@@ -279,7 +279,7 @@ describe('a backup that somebody asks for', () => {
     const db = await place.newDatabase();
     await db.execute('BEGIN IMMEDIATE');
     const error = await failure(createBackup(place.path, { driver, waitMs: 0 }));
-    expect(error).toHaveProperty('sqliteCode', 'SQLITE_BUSY');
+    expect(error).toHaveProperty('code', 'LOCKED');
     const waiting = createBackup(place.path, { driver, waitMs: 30_000 });
     await db.execute('ROLLBACK');
     expect(await waiting).toHaveProperty('to', 'copy');
