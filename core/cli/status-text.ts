@@ -1,9 +1,9 @@
-import type { FileStatus, Inspection, Origin, SchemaDifference } from '../index.js';
+import type { Drift, FileStatus, Inspection, Origin } from '../index.js';
 import { workSections } from './plan-text.js';
 import { aligned, plural, section, table } from './text.js';
 
 /** What is known of drift: the differences, why they could not be found, or that there is nothing to hold against. */
-export type DriftFound = readonly SchemaDifference[] | { readonly unknown: string } | undefined;
+export type DriftFound = readonly Drift[] | { readonly unknown: string } | undefined;
 
 /** How a migration came to be applied. */
 export const origins: Readonly<Record<Origin, string>> = {

@@ -2,7 +2,7 @@ import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import { probeDatabase } from './database-state.js';
 import { replayApplied } from './migration-replay.js';
-import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
+import { diagnose, type Drift } from './schema-mending.js';
 import { readSchema } from './schema-snapshot.js';
 import { resolveSource, type MigrationSource } from './upgrade-options.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
@@ -19,7 +19,7 @@ import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 export async function findDrift(
   path: string,
   source: MigrationSource = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
-): Promise<SchemaDifference[]> {
+): Promise<Drift[]> {
   const { driver, migrations } = await resolveSource(source);
   const file = await resolveDatabaseFile(path, 'read');
   if (!file.exists) return [];
@@ -27,6 +27,6 @@ export async function findDrift(
     const probed = await probeDatabase(db);
     if (probed.kind !== 'managed') return [];
     const expected = await replayApplied(driver, migrations, probed.applied);
-    return compareSchemas(expected, await readSchema(db)).filter(({ kind }) => kind !== 'extra');
+    return diagnose(expected, await readSchema(db)).map(({ drift }) => drift);
   });
 }
