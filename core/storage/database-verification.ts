@@ -71,6 +71,8 @@ function planUnchanged(state: DatabaseState, migrations: readonly Migration[]): 
   return planMigrations({ ...state, applied }, migrations);
 }
 
+const nothingPlanned: MigrationPlan = { baseline: [], undo: [], pending: [] };
+
 /**
  * Holds a database against its files: schema, integrity, foreign keys, user_version; and carries out the project's own
  * checks. Changes no row of it, and no byte where no check writes.
@@ -99,7 +101,9 @@ export async function verifyDatabase(
   const bridge = new LegacyBridge(resolved);
   const found = await readDatabase(resolved.driver, file, 'read-only', async (db: DatabaseBridge) => {
     const state = await bridge.recognise(await probeDatabase(db));
-    const plan = planUnchanged(state, resolved.migrations);
+    const tampering = state.kind === 'managed' ? await findTampering(db) : [];
+    // From a history that was tampered with no plan can be made: a row that was taken out makes its file late.
+    const plan = tampering.length > 0 ? nothingPlanned : planUnchanged(state, resolved.migrations);
     const applied = state.kind === 'managed' ? state.applied : [];
     const expected =
       state.kind === 'managed'
@@ -108,7 +112,6 @@ export async function verifyDatabase(
     const live = await readSchema(db);
     const drift = diagnose(expected, live).map((finding) => finding.drift);
     const changed = await readChangedFiles(db, applied, resolved.migrations);
-    const tampering = state.kind === 'managed' ? await findTampering(db) : [];
     const integrity = await checkIntegrity(db, 'full');
     const violations = await countViolations(db);
     const broken = newViolations(
