@@ -308,6 +308,21 @@ describe('another program that writes', () => {
     await other.close();
   });
 
+  it('is waited for where it does not even let anybody read', async () => {
+    await prepared('delete');
+    const other = await sqlite3Driver.open(database, 'read-write');
+    await other.executeScript("BEGIN EXCLUSIVE; INSERT INTO t (a) VALUES ('theirs')");
+    await expect(upgrade(migrationsOf({ ...one, ...two }), { lockWaitMs: 10 })).rejects.toMatchObject({
+      code: 'LOCKED',
+    });
+    const done = upgrade(migrationsOf({ ...one, ...three }));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await other.execute('COMMIT');
+    await other.close();
+    await expect(done).resolves.toMatchObject({ version: 3 });
+    expect(await rows('SELECT a FROM t')).toEqual([{ a: 'x' }, { a: 'theirs' }, { a: 'three' }]);
+  });
+
   it('is named where it does not let go, and nothing has changed', async () => {
     await upgrade(migrationsOf(one));
     const other = await sqlite3Driver.open(database, 'read-write');
@@ -340,6 +355,21 @@ describe('the journal mode', () => {
     await upgrade(migrationsOf({ ...one, ...two }));
     expect(await journalMode()).toBe(journal);
   });
+});
+
+it('a large database gets the quick check, and rows that break a rule are no reason to refuse it', async () => {
+  await upgrade(migrationsOf({ '0001_one.sql': "CREATE TABLE t (a CHECK (a <> ''));" }));
+  await withLegacy(database, (connection) =>
+    connection.run("PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES ('');"),
+  );
+  const checks: string[] = [];
+  const onProgress = (event: ProgressEvent): void => {
+    if (event.kind === 'checked') checks.push(event.depth);
+  };
+  const files = { '0001_one.sql': "CREATE TABLE t (a CHECK (a <> ''));", ...two };
+  await upgrade(migrationsOf(files), { fullCheckBytes: 0, onProgress });
+  await upgrade(migrationsOf({ ...files, '0003_three.sql': 'CREATE TABLE v (a);' }), { onProgress });
+  expect(checks).toEqual(['quick', 'full']);
 });
 
 it('a damaged database is refused before the first write', async () => {
