@@ -84,6 +84,12 @@ export async function resolveDatabaseFile(path: string, intent: FileIntent = 'wr
 
 function refuseUnusableName(path: string): void {
   const hint = 'Give the path of a database file, such as "data/worlds.db".';
+  const given: unknown = path;
+  if (typeof given !== 'string')
+    throw new InvalidOptionError(
+      `The path of the database must be text, and is ${given === null ? 'null' : `of the type ${typeof given}`}.`,
+      { hint },
+    );
   if (path.trim() === '') throw new InvalidOptionError('The path of the database is empty.', { hint });
   if (path.includes('\0')) {
     throw new InvalidOptionError('The path of the database holds a NUL character.', { hint });

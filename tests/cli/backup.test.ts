@@ -3,11 +3,12 @@ import { copyFile, mkdir, readdir, rm, stat, truncate, writeFile } from 'node:fs
 
 import { resolveDatabaseFile } from '../../core/storage/database-file.js';
 import { acquireMigrationLock } from '../../core/storage/migration-lock.js';
-import { CommandFolder, documentOf, hasTerminals } from '../support/command.js';
+import { CommandFolder, documentOf } from '../support/command.js';
 import { hashesIn } from '../support/database-copy.js';
 import { withLegacy } from '../support/legacy-driver.js';
+import { testUnless, withoutProgram } from '../support/needed.js';
 
-const onTerminals = hasTerminals ? test : test.skip;
+const noTerminals = withoutProgram('script');
 
 let folder: CommandFolder;
 
@@ -246,7 +247,7 @@ Code:  NOT_CONFIRMED
     expect(await hashesIn(folder.path)).toEqual(before);
   });
 
-  onTerminals('asks on a terminal, says what it will do, and does it after a yes', async () => {
+  testUnless(noTerminals, 'asks on a terminal, says what it will do, and does it after a yes', async () => {
     const { database, backup } = await withBackup();
     const end = await folder.onTerminal('y\n', 'restore', backup, '--database', database);
     expect(end.status).toBe(0);
@@ -257,19 +258,20 @@ Code:  NOT_CONFIRMED
     expect(await texts(database)).toEqual(['a', 'b']);
   });
 
-  onTerminals.each([
+  for (const [what, answer, status, code] of [
     ['a no', 'n\n', 1, 'NOT_CONFIRMED'],
     ['an empty line', '\n', 1, 'NOT_CONFIRMED'],
     ['the end of the input', '\u0004', 1, 'NOT_CONFIRMED'],
     ['Ctrl-C', '\u0003', 130, 'INTERRUPTED'],
-  ])('changes nothing after %s', async (_what, answer, status, code) => {
-    const { database, backup } = await withBackup();
-    const before = await hashesIn(folder.path);
-    const end = await folder.onTerminal(answer, 'restore', backup, '--database', database);
-    expect(end.status).toBe(status);
-    expect(end.stdout).toContain(`Code:  ${code}\n`);
-    expect(await hashesIn(folder.path)).toEqual(before);
-  });
+  ] as const)
+    testUnless(noTerminals, `changes nothing after ${what}`, async () => {
+      const { database, backup } = await withBackup();
+      const before = await hashesIn(folder.path);
+      const end = await folder.onTerminal(answer, 'restore', backup, '--database', database);
+      expect(end.status).toBe(status);
+      expect(end.stdout).toContain(`Code:  ${code}\n`);
+      expect(await hashesIn(folder.path)).toEqual(before);
+    });
 
   test('waits no longer than --lock-wait for an upgrade', async () => {
     const { database, backup } = await withBackup();
@@ -307,7 +309,7 @@ Code:  NOT_CONFIRMED
     expect(await hashesIn(folder.path)).toEqual(before);
   });
 
-  onTerminals('does not ask about a backup that cannot be restored', async () => {
+  testUnless(noTerminals, 'does not ask about a backup that cannot be restored', async () => {
     const { database } = await withBackup();
     await writeFile(folder.at('text'), 'no database, and long enough to be looked at as one'.repeat(40));
     const end = await folder.onTerminal('y\n', 'restore', 'text', '--database', database);

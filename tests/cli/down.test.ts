@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { readdir, rm } from 'node:fs/promises';
 
-import { CommandFolder, documentOf, hasTerminals, type CommandEnd } from '../support/command.js';
+import { CommandFolder, documentOf, type CommandEnd } from '../support/command.js';
 import { hashesIn } from '../support/database-copy.js';
 import { withLegacy } from '../support/legacy-driver.js';
+import { testUnless, withoutProgram } from '../support/needed.js';
 import { notesFiles, notesRows } from '../support/notes-files.js';
 
-const onTerminals = hasTerminals ? test : test.skip;
+const noTerminals = withoutProgram('script');
 const source = ['--database', 'data/notes.db', '--migrations', 'sql'] as const;
 
 let folder: CommandFolder;
@@ -95,7 +96,7 @@ describe('down', () => {
     });
   });
 
-  onTerminals('asks on a terminal, and loses it after a yes', async () => {
+  testUnless(noTerminals, 'asks on a terminal, and loses it after a yes', async () => {
     const end = await folder.onTerminal('yes\n', 'down', ...source);
     expect(end.status).toBe(0);
     expect(end.stdout).toContain(
@@ -105,18 +106,19 @@ describe('down', () => {
     expect(await backups()).toHaveLength(1);
   });
 
-  onTerminals.each([
+  for (const [what, answer, status, code] of [
     ['a no', 'n\n', 1, 'NOT_CONFIRMED'],
     ['Ctrl-C', '\u0003', 130, 'INTERRUPTED'],
-  ])('changes nothing after %s', async (_what, answer, status, code) => {
-    const before = await hashesIn(folder.at('data'));
-    const end = await folder.onTerminal(answer, 'down', ...source);
-    expect(end.status).toBe(status);
-    expect(end.stdout).toContain(`Code:  ${code}\n`);
-    expect(await hashesIn(folder.at('data'))).toEqual(before);
-  });
+  ] as const)
+    testUnless(noTerminals, `changes nothing after ${what}`, async () => {
+      const before = await hashesIn(folder.at('data'));
+      const end = await folder.onTerminal(answer, 'down', ...source);
+      expect(end.status).toBe(status);
+      expect(end.stdout).toContain(`Code:  ${code}\n`);
+      expect(await hashesIn(folder.at('data'))).toEqual(before);
+    });
 
-  onTerminals('asks for nothing where nothing undeclared would be lost', async () => {
+  testUnless(noTerminals, 'asks for nothing where nothing undeclared would be lost', async () => {
     await run('down', '--yes');
     const end = await folder.onTerminal('n\n', 'down', ...source);
     expect(end.status).toBe(0);
@@ -226,7 +228,7 @@ describe('to', () => {
     expect(await hashesIn(folder.at('data'))).toEqual(before);
   });
 
-  onTerminals('does not ask about rows that a file would lose on the way up', async () => {
+  testUnless(noTerminals, 'does not ask about rows that a file would lose on the way up', async () => {
     await folder.files('sql', { '004_forget.sql': 'DELETE FROM tags;' });
     const end = await folder.onTerminal('y\n', 'to', '4', ...source);
     expect(end.status).toBe(1);

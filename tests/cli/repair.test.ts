@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { readdir } from 'node:fs/promises';
 
-import { CommandFolder, documentOf, hasTerminals, type CommandEnd } from '../support/command.js';
+import { CommandFolder, documentOf, type CommandEnd } from '../support/command.js';
 import { hashesIn } from '../support/database-copy.js';
 import { withLegacy } from '../support/legacy-driver.js';
+import { testUnless, withoutProgram } from '../support/needed.js';
 import { notesFiles, notesRows } from '../support/notes-files.js';
 
-const onTerminals = hasTerminals ? test : test.skip;
+const noTerminals = withoutProgram('script');
 const source = ['--database', 'data/notes.db', '--migrations', 'sql'] as const;
 const changedTags = notesFiles['003_tags.sql'].replace('tag TEXT', 'tag TEXT, colour TEXT');
 
@@ -84,7 +85,7 @@ Code:  NOT_CONFIRMED
     }
   });
 
-  onTerminals('shows what it would do on a terminal, and does it after a yes', async () => {
+  testUnless(noTerminals, 'shows what it would do on a terminal, and does it after a yes', async () => {
     await folder.files('sql', { '003_tags.sql': changedTags });
     const end = await folder.onTerminal('y\n', 'repair', ...source);
     expect(end.status).toBe(0);
@@ -94,7 +95,7 @@ Code:  NOT_CONFIRMED
     expect((await run('up')).status).toBe(0);
   });
 
-  onTerminals('changes nothing after a no', async () => {
+  testUnless(noTerminals, 'changes nothing after a no', async () => {
     await folder.files('sql', { '003_tags.sql': changedTags });
     const before = await hashesIn(folder.at('data'));
     const end = await folder.onTerminal('n\n', 'repair', ...source);

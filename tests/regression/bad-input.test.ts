@@ -16,7 +16,8 @@ import {
 import { worldMigrationsDir } from '../../core/storage/world-migrations.js';
 import { badDatabases } from '../fixtures/bad-databases.js';
 import { buildLegacyDatabase } from '../support/legacy-databases.js';
-import { giveToOtherUser, noTwoUsers, runAsOtherUser, testUnless } from '../support/other-user.js';
+import { testUnless } from '../support/needed.js';
+import { giveToOtherUser, noTwoUsers, runAsOtherUser } from '../support/other-user.js';
 import { untyped } from '../support/untyped.js';
 
 /** What a person is told. */

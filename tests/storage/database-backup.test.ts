@@ -11,7 +11,8 @@ import { resolveDatabaseFile } from '../../core/storage/database-file.js';
 import { BackupFolder, backupTime, failure } from '../support/backup-folder.js';
 import { dumpDatabase } from '../support/database-dump.js';
 import { meddlingDriver } from '../support/meddling-driver.js';
-import { giveToOtherUser, noOtherUser, runAsOtherUser, testUnless } from '../support/other-user.js';
+import { testUnless } from '../support/needed.js';
+import { giveToOtherUser, noOtherUser, runAsOtherUser } from '../support/other-user.js';
 import { startProgram } from '../support/processes.js';
 
 const driver = sqlite3Driver;

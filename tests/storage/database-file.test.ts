@@ -11,7 +11,8 @@ import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { FileAccessError, InvalidOptionError, UnreadableDatabaseError } from '../../core/errors.js';
 import { resolveDatabaseFile } from '../../core/storage/database-file.js';
 import { freeBytes } from '../../core/storage/file-system.js';
-import { giveToOtherUser, noOtherUser, runAsOtherUser, testUnless } from '../support/other-user.js';
+import { testUnless } from '../support/needed.js';
+import { giveToOtherUser, noOtherUser, runAsOtherUser } from '../support/other-user.js';
 
 let folder = '';
 const at = (name: string): string => join(folder, name);
@@ -89,6 +90,13 @@ describe('a path to a database', () => {
     const error = await refusal(path);
     expect(error).toBeInstanceOf(InvalidOptionError);
     expect(error.message).toMatch(sentence);
+  });
+
+  test.each([undefined, null, 7, ['a.db']])('must be text: %j', async (path) => {
+    // @ts-expect-error: what a program without types may pass
+    const error = await refusal(path);
+    expect(error).toBeInstanceOf(InvalidOptionError);
+    expect(error.message).toMatch(/must be text/);
   });
 
   test('may not be longer than SQLite can open', async () => {

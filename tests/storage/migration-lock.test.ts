@@ -22,13 +22,8 @@ import { pino } from 'pino';
 import { InterruptedError, InvalidOptionError, LockedError } from '../../core/errors.js';
 import { resolveDatabaseFile, type DatabaseFile } from '../../core/storage/database-file.js';
 import { acquireMigrationLock, defaultLockWaitMs, type LockWait } from '../../core/storage/migration-lock.js';
-import {
-  giveToOtherUser,
-  noOtherUser,
-  noTwoUsers,
-  runAsOtherUser,
-  testUnless,
-} from '../support/other-user.js';
+import { testUnless } from '../support/needed.js';
+import { giveToOtherUser, noOtherUser, noTwoUsers, runAsOtherUser } from '../support/other-user.js';
 import { startProgram } from '../support/processes.js';
 
 // Each test has a folder of its own, because those that wait for ten seconds run side by side.

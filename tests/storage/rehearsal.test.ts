@@ -17,11 +17,14 @@ import {
   type RehearsalReport,
 } from '../../core/index.js';
 import { copyDatabase, hashesIn } from '../support/database-copy.js';
+import { testUnless } from '../support/needed.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 import { journalModes } from '../support/storage-database.js';
 
-const canMount = process.platform === 'linux' && process.getuid?.() === 0;
-const onSmallDisk = canMount ? it : it.skip;
+const noMount =
+  process.platform === 'linux' && process.getuid?.() === 0
+    ? undefined
+    : 'it needs root, to mount a small disk';
 
 /** Gives `use` a folder on a disk in memory of so many MiB. */
 async function withSmallDisk(size: number, use: (folder: string) => Promise<void>): Promise<void> {
@@ -373,14 +376,15 @@ describe.each(journalModes)('a rehearsal, of a database in %s mode,', (journal) 
       expect((await folders(scratch.folder)).sort()).toEqual(names.slice(1).sort());
     });
 
-    onSmallDisk('is not begun where there is no room for it', async () => {
+    testUnless(noMount, 'is not begun where there is no room for it', async () => {
       await withSmallDisk(1, async (folder) => {
         await expect(leavingAll(() => rehearse({ folder }))).rejects.toMatchObject({ code: 'NO_SPACE' });
         expect(await readdir(folder)).toEqual([]);
       });
     });
 
-    onSmallDisk(
+    testUnless(
+      noMount,
       'is removed where the disk fills up, which is told as what makes the upgrade fail',
       async () => {
         await scratch.write({ '003_shout.sql': 'INSERT INTO tags SELECT id, zeroblob(9000000) FROM notes;' });

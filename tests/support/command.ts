@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,9 +39,6 @@ function builtCommand(): string {
 }
 
 const main = builtCommand();
-
-/** Whether there is a program that gives a command a terminal. */
-export const hasTerminals = spawnSync('script', ['--version']).status === 0;
 
 /** A folder of its own, with databases and migrations in it, in which the command runs. */
 export class CommandFolder {

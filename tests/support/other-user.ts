@@ -3,8 +3,6 @@ import { chmodSync, chownSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-import { test } from '@jest/globals';
-
 /** Nobody, whose files nobody misses. */
 export const OTHER_USER = 65_534;
 
@@ -24,12 +22,6 @@ export const noOtherUser =
 
 /** Why what needs two users cannot be tested here; undefined where it can. */
 export const noTwoUsers = canDrop ? undefined : 'it needs root and setpriv, to be two users';
-
-/** A test that is skipped, by a name that tells why, where `reason` is given. */
-export function testUnless(reason: string | undefined, name: string, body: () => Promise<void>): void {
-  if (reason === undefined) test(name, body);
-  else test.skip(`${name} (skipped: ${reason})`, body);
-}
 
 /** Runs a program of tests/fixtures/processes as a user without rights, and returns what it wrote. */
 export async function runAsOtherUser(name: string, ...parameters: readonly string[]): Promise<string> {
