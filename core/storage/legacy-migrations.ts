@@ -11,6 +11,7 @@ import {
   type ProbedState,
 } from './database-state.js';
 import { completeFile } from './legacy-completion.js';
+import { refuseUnknownOptions } from './known-options.js';
 import { weighEvidence } from './legacy-evidence.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
 import { attemptAt, type Attempt } from './migration-history.js';
@@ -32,6 +33,7 @@ import {
   resolveProgress,
   resolveSettings,
   resolveSource,
+  upgradeOptionNames,
   type ResolvedSource,
   type UpgradeOptions,
 } from './upgrade-options.js';
@@ -192,7 +194,8 @@ const upwards: ChangeTerms = { goal: { kind: 'newest' }, lossAllowed: false, und
  * @throws LockedError when other processes do not let go in time
  * @throws LegacyRefusedError when `legacyMode` is `refuse` and the database is a legacy one; nothing was changed
  */
-export function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeReport> {
+export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeReport> {
+  refuseUnknownOptions('upgradeDatabase', options, upgradeOptionNames);
   return changeDatabase(options, upTo(options.to));
 }
 

@@ -1,5 +1,6 @@
 import { MigrationFileError } from '../errors.js';
 import type { Directives, Requirement } from './migration.js';
+import { nearestWord } from './nearest-word.js';
 import { eachToken, nameOf, tokenize } from './sql-tokens.js';
 
 /** What the comments at the head of a migration file say. */
@@ -140,7 +141,7 @@ function directiveBody({ text, line, dashed }: CommentLine, file: string): strin
 function directiveNamed(word: string, file: string, line: number): DirectiveWord {
   const known = directiveWords.find((candidate) => candidate === word);
   if (known !== undefined) return known;
-  const nearest = directiveWords.find((candidate) => editDistance(candidate, word.toLowerCase()) <= 3);
+  const nearest = nearestWord(word, directiveWords);
   throw new MigrationFileError(
     'BAD_DIRECTIVE',
     `${file}, line ${line}: the directive "${shortened(word)}" is unknown; expected ${listed(directiveWords)}.`,
@@ -231,18 +232,4 @@ function shortened(text: string): string {
 
 function listed(words: readonly string[]): string {
   return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
-}
-
-/** How many letters must be added, left out or replaced to make one word of the other (Levenshtein). */
-function editDistance(left: string, right: string): number {
-  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (const [row, letter] of Array.from(left).entries()) {
-    const current = [row + 1];
-    for (let column = 1; column <= right.length; column += 1) {
-      const replaced = (previous[column - 1] ?? 0) + (letter === right.charAt(column - 1) ? 0 : 1);
-      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous.at(-1) ?? 0;
 }

@@ -1,17 +1,19 @@
 import { sqlite3Driver } from '../database/sqlite3-bridge.js';
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { InvalidOptionError } from '../errors.js';
+import { moduleLogger } from '../logger.js';
 import { agentsOf, type Agents } from './agents.js';
 import { archivesOf, type Archives } from './archives.js';
 import { chatsOf, type Chats } from './chats.js';
 import { eventsOf, type Events } from './events.js';
-import { upgradeConnection, upgradeDatabase } from './legacy-migrations.js';
+import { changeDatabase, upgradeConnection, upTo } from './legacy-migrations.js';
+import { refuseUnknownOptions } from './known-options.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { LegacyRefusedError } from './legacy-mode.js';
 import { memoryOf, type Memory } from './memory.js';
 import { applyPragmas, checkPragmaOptions, type PragmaOptions } from './sqlite-schema.js';
 import { StorageSession } from './storage-session.js';
-import type { UpgradeOptions } from './upgrade-options.js';
+import { sharedOptionNames, type UpgradeOptions } from './upgrade-options.js';
 import type { UpgradeReport } from './upgrade-report.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 import { worldsOf, type Worlds } from './worlds.js';
@@ -28,6 +30,13 @@ export interface StorageOptions
   /** What old versions mean to that folder. Default: the world storage layer's own versions with its own folder. */
   readonly legacy?: LegacyVersions | undefined;
 }
+
+const storageOptionNames = {
+  ...sharedOptionNames,
+  busyTimeoutMs: true,
+  migrationsDir: true,
+  synchronous: true,
+} as const satisfies Record<keyof StorageOptions, true>;
 
 /** An open world storage on the newest schema. */
 export interface Storage {
@@ -60,7 +69,7 @@ async function openUpgraded(options: StorageOptions): Promise<{ db: DatabaseBrid
       throw error;
     }
   }
-  const report = await upgradeDatabase(upgrade);
+  const report = await changeDatabase(upgrade, upTo(undefined));
   if (report.wouldDo !== undefined) throw new LegacyRefusedError(report);
   return { db: await sqlite3Driver.open(options.database, 'read-write'), report };
 }
@@ -80,6 +89,7 @@ async function openUpgraded(options: StorageOptions): Promise<{ db: DatabaseBrid
  * @throws what `upgradeDatabase` throws; UpgradeBridgeError (PRAGMA_REFUSED) when the connection cannot be set up
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
+  refuseUnknownOptions('openStorage', options, storageOptionNames);
   if (typeof options.database !== 'string')
     throw new InvalidOptionError('openStorage needs the path of a database.', {
       hint: "Call it as openStorage({ database: 'worlds.db' }).",
@@ -92,7 +102,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await db.close();
     throw error;
   }
-  const session = new StorageSession(db);
+  const session = new StorageSession(db, moduleLogger(options.logger, 'storage'));
   return {
     worlds: worldsOf(session),
     agents: agentsOf(session),

@@ -3,6 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withSavepoint, withSnapshot, withTransaction } from '../database/transaction.js';
 import { DatabaseError, UpgradeBridgeError } from '../errors.js';
+import { moduleLogger, type Logger } from '../logger.js';
 
 /** What reading work may do. */
 export type Reader = Pick<DatabaseBridge, 'query'>;
@@ -33,8 +34,14 @@ export class StorageSession {
   readonly #current = new AsyncLocalStorage<Scope>();
   #closing: Promise<void> | undefined;
 
-  /** @param db a connection that is set up and that nobody else uses; `close` closes it */
-  constructor(db: DatabaseBridge) {
+  /**
+   * @param db a connection that is set up and that nobody else uses; `close` closes it
+   * @param logger told what callers may want to know and nothing fails for
+   */
+  constructor(
+    db: DatabaseBridge,
+    readonly logger: Logger = moduleLogger(undefined, 'storage'),
+  ) {
     this.#db = db;
   }
 

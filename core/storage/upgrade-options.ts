@@ -59,6 +59,29 @@ export interface UpgradeOptions extends MigrationSource {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The options that an upgrade and the opening of a storage have in common, by their names. */
+export const sharedOptionNames = {
+  backup: true,
+  code: true,
+  countRows: true,
+  database: true,
+  fullCheckBytes: true,
+  legacy: true,
+  legacyMode: true,
+  lockWaitMs: true,
+  logger: true,
+  onProgress: true,
+  signal: true,
+  transaction: true,
+} as const;
+
+/** Every option of an upgrade by its name. */
+export const upgradeOptionNames = {
+  ...sharedOptionNames,
+  migrations: true,
+  to: true,
+} as const satisfies Record<keyof UpgradeOptions, true>;
+
 /** The options with every default filled in, and the files read. */
 export interface ResolvedSource {
   readonly driver: DatabaseDriver;

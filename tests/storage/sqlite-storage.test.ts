@@ -6,6 +6,7 @@ import {
   inspectDatabase,
   LegacyRefusedError,
   openStorage,
+  upgradeDatabase,
   worldLegacyVersions,
   worldMigrationsDir,
   type ProgressEvent,
@@ -239,9 +240,40 @@ describe('openStorage refuses', () => {
     expect(await place.isUntouchedBy(foreign)).toBe(true);
   });
 
-  it('to end before the newest version, whoever asks for it', async () => {
-    const storage = await openStorage(untyped({ database: place.path }, { to: 3 }));
-    handles.push(storage);
-    expect(storage.report.version).toBe(NEWEST);
+  it.each([
+    [
+      'a misspelt option',
+      { lockWaitMS: 5 },
+      'openStorage has no option "lockWaitMS".',
+      'Did you mean lockWaitMs?',
+    ],
+    [
+      'to end before the newest version',
+      { to: 3 },
+      'openStorage has no option "to".',
+      /The options are backup, /,
+    ],
+  ])('%s, and names it', async (_title, options, message, hint) => {
+    const attempt = openStorage(untyped({ database: place.path }, options));
+    await expect(attempt).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      message,
+      hint: expect.stringMatching(hint),
+    });
+    expect(Object.keys(await place.hashes())).toEqual([]);
+  });
+
+  it('to be called without options, as does upgradeDatabase', async () => {
+    await expect(Reflect.apply(openStorage, undefined, [])).rejects.toMatchObject({ code: 'BAD_OPTION' });
+    await expect(Reflect.apply(upgradeDatabase, undefined, [])).rejects.toMatchObject({ code: 'BAD_OPTION' });
+    const misspelt = untyped(
+      { database: place.path, migrations: worldMigrationsDir },
+      { onProgres: () => 1 },
+    );
+    await expect(upgradeDatabase(misspelt)).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      message: 'upgradeDatabase has no option "onProgres".',
+      hint: 'Did you mean onProgress?',
+    });
   });
 });
