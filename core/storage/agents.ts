@@ -1,4 +1,5 @@
 import type { Row } from '../database/database-bridge.js';
+import { addressableRows } from './addressable-rows.js';
 import { memoryOf, type MemoryMessage } from './memory.js';
 import {
   exactly,
@@ -18,6 +19,7 @@ import {
   optionalIntegerValue,
   optionalNumberValue,
   optionalTextValue,
+  recordValue,
   shown,
   textValue,
   timestampValue,
@@ -83,7 +85,10 @@ export interface Agents {
   save(agent: AgentValues): Promise<Agent>;
   /** The agent with its memory, or undefined where there is none. */
   load(worldId: string, id: string): Promise<AgentWithMemory | undefined>;
-  /** The agents of a world without their memory, by their `created_at` as SQLite sorts it, then by id. */
+  /**
+   * The agents of a world without their memory, by their `created_at` as SQLite sorts it, then by id. One whose id is
+   * empty or a BLOB is left out, as with `Worlds.list`.
+   */
   list(worldId: string): Promise<readonly Agent[]>;
   /**
    * Deletes an agent with its memory and its archives.
@@ -106,8 +111,10 @@ const select = `SELECT id, world_id, name, type, status, provider, model, system
 /** The agents that a session reaches. */
 export function agentsOf(session: StorageSession): Agents {
   const memory = memoryOf(session);
+  const addressable = addressableRows(table.name, session.logger);
   return {
     async save(agent) {
+      recordValue('agent', agent);
       const id = idValue('agent.id', agent.id);
       const worldId = idValue('agent.worldId', agent.worldId);
       const statement = upsert(table, {
@@ -149,7 +156,7 @@ export function agentsOf(session: StorageSession): Agents {
       idValue('worldId', worldId);
       return session.read(async (db) => {
         const rows = await db.query(`${select} WHERE world_id = ? ORDER BY agents.created_at, id`, [worldId]);
-        return rows.map(agentOf);
+        return addressable(rows).map(agentOf);
       });
     },
 

@@ -16,6 +16,7 @@ import {
   integerValue,
   namingForeignKey,
   optionalTextValue,
+  recordValue,
   shown,
   textListValue,
 } from './values.js';
@@ -103,6 +104,7 @@ export function archivesOf(session: StorageSession): Archives {
   return {
     async archive(worldId, agentId, label = {}) {
       const agent = [idValue('worldId', worldId), idValue('agentId', agentId)];
+      recordValue('label', label);
       const parameters = [
         ...agent,
         optionalTextValue('archive.sessionName', label.sessionName) ?? null,

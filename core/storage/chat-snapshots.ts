@@ -11,7 +11,7 @@ import {
   type Timestamp,
 } from './rows.js';
 import type { Reader, StorageSession } from './storage-session.js';
-import { badValue, idValue, jsonValue, shown, textValue, timestampValue } from './values.js';
+import { badValue, idValue, jsonValue, recordValue, shown, textValue, timestampValue } from './values.js';
 
 /** The state of a chat at one time. */
 export interface ChatSnapshot {
@@ -58,6 +58,7 @@ const ofChat = 'WHERE world_id = ? AND chat_id = ?';
 export function chatSnapshotsOf(session: StorageSession): ChatSnapshots {
   return {
     async saveSnapshot(snapshot) {
+      recordValue('snapshot', snapshot);
       const { worldId, chatId } = snapshot;
       checkKey(worldId, chatId);
       const parameters = [

@@ -1,4 +1,5 @@
 import type { Row } from '../database/database-bridge.js';
+import { addressableRows } from './addressable-rows.js';
 import { chatSnapshotsOf, type ChatSnapshots } from './chat-snapshots.js';
 import {
   exactly,
@@ -18,6 +19,7 @@ import {
   namingForeignKey,
   optionalIntegerValue,
   optionalTextValue,
+  recordValue,
   shown,
   textListValue,
   textValue,
@@ -67,7 +69,10 @@ export interface Chats extends ChatSnapshots {
   save(chat: ChatValues): Promise<Chat>;
   /** The chat of a world with this id, or undefined where there is none. */
   load(worldId: string, id: string): Promise<Chat | undefined>;
-  /** The chats of a world, by their `created_at` as SQLite sorts it, then by id. */
+  /**
+   * The chats of a world, by their `created_at` as SQLite sorts it, then by id. One whose id is NULL, empty or a BLOB is
+   * left out, as with `Worlds.list`.
+   */
   list(worldId: string): Promise<readonly Chat[]>;
   /**
    * Changes some fields of a chat that is there.
@@ -93,10 +98,12 @@ const select = `SELECT id, world_id, name, description, message_count, tags, ${e
 
 /** The chats that a session reaches. */
 export function chatsOf(session: StorageSession): Chats {
+  const addressable = addressableRows(table.name, session.logger);
   return {
     ...chatSnapshotsOf(session),
 
     async save(chat) {
+      recordValue('chat', chat);
       const id = idValue('chat.id', chat.id);
       const worldId = idValue('chat.worldId', chat.worldId);
       textValue('chat.name', chat.name);
@@ -129,12 +136,13 @@ export function chatsOf(session: StorageSession): Chats {
       idValue('worldId', worldId);
       return session.read(async (db) => {
         const order = 'ORDER BY world_chats.created_at, id';
-        return (await db.query(`${select} WHERE world_id = ? ${order}`, [worldId])).map(chatOf);
+        return addressable(await db.query(`${select} WHERE world_id = ? ${order}`, [worldId])).map(chatOf);
       });
     },
 
     async update(worldId, id, changes) {
       checkKey(worldId, id);
+      recordValue('changes', changes);
       const statement = update(table, columnsOf(changes));
       return session.write(async (db) => {
         if (statement !== undefined) {

@@ -22,8 +22,8 @@ import {
   integerValue,
   jsonValue,
   namingForeignKey,
-  numberValue,
   optionalIdValue,
+  recordValue,
   shown,
   textValue,
   timestampValue,
@@ -143,6 +143,7 @@ export function eventsOf(session: StorageSession): Events {
 
     async list(worldId, chatId, range = {}) {
       const parameters: SqlValue[] = [idValue('worldId', worldId), optionalIdValue('chatId', chatId) ?? null];
+      recordValue('range', range);
       const conditions = ['world_id = ?1 AND chat_id IS ?2'];
       const bound = (field: string, operator: string, value: number | undefined) => {
         if (value === undefined) return;
@@ -156,6 +157,7 @@ export function eventsOf(session: StorageSession): Events {
 
     async listByTime(worldId, range = {}) {
       const parameters: SqlValue[] = [idValue('worldId', worldId)];
+      recordValue('range', range);
       const conditions = ['world_id = ?1'];
       const bound = (condition: string, value: SqlValue | undefined) => {
         if (value === undefined) return;
@@ -226,15 +228,23 @@ async function insert(
 
 function streamsOf(events: readonly NewEvent[]): readonly Stream[] {
   const streams = new Map<string, Stream>();
+  const ids = new Set<string>();
   for (const [index, event] of events.entries()) {
+    recordValue('event', event);
     const worldId = idValue('event.worldId', event.worldId);
     const chatId = optionalIdValue('event.chatId', event.chatId) ?? null;
     const key = JSON.stringify([worldId, chatId]);
     const stream = streams.get(key) ?? { worldId, chatId, events: [] };
     streams.set(key, stream);
+    const id = event.id === undefined ? randomUUID() : idValue('event.id', event.id);
+    if (ids.has(id)) {
+      const problem = 'is given to two of the events that are to be appended';
+      throw badValue(`event.id ${shown(id)}`, problem, 'Give each event an id of its own, or none.');
+    }
+    ids.add(id);
     stream.events.push({
       index,
-      id: event.id === undefined ? randomUUID() : idValue('event.id', event.id),
+      id,
       values: [
         textValue('event.type', event.type),
         jsonValue('event.payload', event.payload),
@@ -252,8 +262,11 @@ function isList(events: NewEvent | readonly NewEvent[]): events is readonly NewE
 
 function millisecondsOf(field: string, time: Date | number | undefined): number | undefined {
   if (time === undefined) return undefined;
-  const milliseconds = time instanceof Date ? time.getTime() : time;
-  return numberValue(field, milliseconds);
+  const milliseconds: unknown = time instanceof Date ? time.getTime() : time;
+  if (typeof milliseconds === 'number' && Number.isFinite(milliseconds)) return milliseconds;
+  const found = time instanceof Date ? 'a Date that is no time' : shown(time);
+  const hint = 'Give a Date of a known time or milliseconds since 1970, or leave it out.';
+  throw badValue(field, `must be a Date or a finite number, but is ${found}`, hint);
 }
 
 function eventOf(row: Row): StoredEvent {

@@ -8,6 +8,7 @@ import {
   namingForeignKey,
   optionalIdValue,
   optionalTextValue,
+  recordValue,
   roleValue,
   shown,
   textValue,
@@ -181,6 +182,7 @@ interface Conditions {
 
 /** The WHERE of a scope. Its columns are named here and nowhere else; its values are bound. */
 function conditionsOf(scope: MemoryScope): Conditions {
+  recordValue('scope', scope);
   const conditions = ['world_id = ?'];
   const parameters: SqlValue[] = [idValue('worldId', scope.worldId)];
   if (scope.agentId !== undefined) {
@@ -196,12 +198,14 @@ function conditionsOf(scope: MemoryScope): Conditions {
 }
 
 function keyConditionsOf(key: MessageKey): Conditions {
+  recordValue('message', key);
   const messageId = idValue('messageId', key.messageId);
   const { where, parameters } = conditionsOf(key);
   return { where: `${where} AND message_id = ?`, parameters: [...parameters, messageId] };
 }
 
 function parametersOf(message: NewMemoryMessage): readonly SqlValue[] {
+  recordValue('message', message);
   return [
     roleValue('message.role', message.role),
     textValue('message.content', message.content),

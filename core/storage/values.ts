@@ -14,6 +14,16 @@ export function isRole(value: unknown): value is Role {
 // Each function below gives the value to bind, or throws BAD_VALUE for what SQLite would refuse or would store as something
 // else without a word. `undefined` stays undefined: the caller left the field out.
 
+/** An object, whose fields are looked at next. */
+export function recordValue(field: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  throw badValue(
+    field,
+    `must be an object, but is ${shown(value)}`,
+    `Give an object with the fields of the ${field}.`,
+  );
+}
+
 /** A text that is not empty. */
 export function idValue(field: string, value: unknown): string {
   const id = textValue(field, value);
@@ -58,7 +68,7 @@ export function optionalIntegerValue(field: string, value: unknown): number | nu
   return value === null || value === undefined ? value : integerValue(field, value);
 }
 
-export function numberValue(field: string, value: unknown): number {
+function numberValue(field: string, value: unknown): number {
   if (typeof value !== 'number' || !Number.isFinite(value)) {
     throw badValue(field, `must be a finite number, but is ${shown(value)}`, 'Give a finite number.');
   }

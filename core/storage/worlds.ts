@@ -1,4 +1,5 @@
 import type { Row } from '../database/database-bridge.js';
+import { addressableRows } from './addressable-rows.js';
 import { exactly, integerOf, kept, optionalTextOf, textOf, timestampOf, type Timestamp } from './rows.js';
 import type { Reader, StorageSession } from './storage-session.js';
 import { upsert, type SavedTable } from './upsert.js';
@@ -7,6 +8,7 @@ import {
   namingForeignKey,
   optionalIntegerValue,
   optionalTextValue,
+  recordValue,
   shown,
   textValue,
   timestampValue,
@@ -58,7 +60,10 @@ export interface Worlds {
   save(world: WorldValues): Promise<World>;
   /** The world with this id, or undefined where there is none. */
   load(id: string): Promise<World | undefined>;
-  /** All worlds, by their `created_at` as SQLite sorts it, then by id. */
+  /**
+   * All worlds, by their `created_at` as SQLite sorts it, then by id. Where an old program left a world whose id is NULL,
+   * empty or a BLOB, no id leads to it: it is left out, and the log says how many there are.
+   */
   list(): Promise<readonly World[]>;
   /**
    * Deletes a world with everything that belongs to it: agents with memory and archives, chats with snapshots, events
@@ -77,8 +82,10 @@ const select = `SELECT id, name, description, turn_limit, chat_llm_provider, cha
 
 /** The worlds that a session reaches. */
 export function worldsOf(session: StorageSession): Worlds {
+  const addressable = addressableRows(table.name, session.logger);
   return {
     async save(world) {
+      recordValue('world', world);
       const id = idValue('world.id', world.id);
       const statement = upsert(table, {
         id,
@@ -105,7 +112,7 @@ export function worldsOf(session: StorageSession): Worlds {
     list() {
       return session.read(async (db) => {
         const rows = await db.query(`${select} ORDER BY worlds.created_at, id`);
-        return rows.map(worldOf);
+        return addressable(rows).map(worldOf);
       });
     },
 

@@ -116,6 +116,18 @@ describe.each(journalModes)('events in %s mode', (journalMode) => {
     expect(next.map(({ seq }) => seq)).toEqual([2, 1]);
   });
 
+  test('are refused where two of them have one id', async () => {
+    const twice = [
+      { ...event(1, 'c'), id: 'same' },
+      { ...event(2), id: 'same' },
+    ];
+    await expect(events.append(twice)).rejects.toMatchObject({
+      code: 'BAD_VALUE',
+      message: 'event.id "same" is given to two of the events that are to be appended.',
+    });
+    expect(await storage.rows('SELECT * FROM events')).toEqual([]);
+  });
+
   test('are not appended to a world or a chat that is not there', async () => {
     await expect(events.append({ ...event(), worldId: 'nowhere' })).rejects.toMatchObject({
       code: 'BAD_VALUE',
@@ -195,5 +207,11 @@ describe.each(journalModes)('events in %s mode', (journalMode) => {
     ]) {
       await expect(attempt).rejects.toMatchObject({ code: 'BAD_VALUE' });
     }
+    await expect(events.listByTime('w', { from: new Date('garbage') })).rejects.toMatchObject({
+      message: 'from must be a Date or a finite number, but is a Date that is no time.',
+    });
+    await expect(events.listByTime('w', { to: Number.NaN })).rejects.toMatchObject({
+      message: 'to must be a Date or a finite number, but is NaN.',
+    });
   });
 });

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { pino } from 'pino';
 
+import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { agentsOf } from '../../core/storage/agents.js';
 import { archivesOf } from '../../core/storage/archives.js';
 import { chatsOf } from '../../core/storage/chats.js';
 import { eventsOf } from '../../core/storage/events.js';
 import { memoryOf } from '../../core/storage/memory.js';
+import { StorageSession } from '../../core/storage/storage-session.js';
 import { worldsOf, type Worlds } from '../../core/storage/worlds.js';
 import { journalModes, StorageDatabase } from '../support/storage-database.js';
 import { untyped } from '../support/untyped.js';
@@ -147,7 +150,6 @@ describe.each(journalModes)('worlds in %s mode', (journalMode) => {
     expect(found.get('large')).toMatchObject({ turnLimit: null, description: '', createdAt: LAST_INTEGER });
     expect(found.get('real')).toMatchObject({ name: '', turnLimit: null, createdAt: 'yesterday' });
     expect(found.get('blob')).toMatchObject({ turnLimit: null, createdAt: 'now' });
-    expect(found.get('')).toMatchObject({ name: 'no id', createdAt: null });
   });
 
   test('keep what cannot be read as a number when they are loaded and saved again', async () => {
@@ -194,6 +196,40 @@ describe.each(journalModes)('worlds in %s mode', (journalMode) => {
       hint: 'Give a string.',
     });
     await expect(worlds.load('')).rejects.toMatchObject({ code: 'BAD_VALUE' });
+  });
+
+  test('are refused where their current chat is no text', async () => {
+    const world = untyped({ id: 'w', name: 'W' }, { currentChatId: 5 });
+    await expect(worlds.save(world)).rejects.toMatchObject({
+      code: 'BAD_VALUE',
+      message: 'world.currentChatId must be text, but is 5.',
+    });
+  });
+
+  test('are listed where an id leads to them, and the log says once how many others there are', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => lines.push(line) });
+    const db = await sqlite3Driver.open(storage.path, 'read-write');
+    const session = new StorageSession(db, logger);
+    await storage.write(`
+      INSERT INTO worlds (id, name) VALUES (NULL, 'none'), ('', 'empty'), (x'77', 'blob'), ('w', 'text'), (7, 'digits');
+      INSERT INTO agents (id, world_id, name, type, provider, model)
+        VALUES ('', 'w', '', 't', 'p', 'm'), (x'61', 'w', '', 't', 'p', 'm'), ('a', 'w', '', 't', 'p', 'm');
+      INSERT INTO world_chats (id, world_id, name) VALUES (NULL, 'w', ''), ('', 'w', ''), (x'63', 'w', ''), ('c', 'w', '');`);
+    const listed = await worldsOf(session).list();
+    expect(listed.map(({ id }) => id).sort()).toEqual(['7', 'w']);
+    for (const world of listed) expect(await worldsOf(session).load(world.id)).toEqual(world);
+    expect((await agentsOf(session).list('w')).map(({ id }) => id)).toEqual(['a']);
+    const chats = chatsOf(session);
+    expect((await chats.list('w')).map(({ id }) => id)).toEqual(['c']);
+    await chats.list('w');
+    await session.close();
+    expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([
+      { table: 'worlds', rows: 3 },
+      { table: 'agents', rows: 2 },
+      { table: 'world_chats', rows: 3 },
+    ]);
+    expect((await counts()).worlds).toBe(5);
   });
 
   test('take what looks like SQL as a text', async () => {
