@@ -6,7 +6,9 @@ export function nearestWord<Known extends string>(word: string, known: readonly 
     distance: editDistance(candidate.toLowerCase(), found),
   }));
   const [nearest] = distances.sort((a, b) => a.distance - b.distance);
-  return nearest !== undefined && nearest.distance <= Math.min(3, word.length / 2) ? nearest.candidate : undefined;
+  return nearest !== undefined && nearest.distance <= Math.min(3, word.length / 2)
+    ? nearest.candidate
+    : undefined;
 }
 
 /** How many letters must be added, left out or replaced to make one word of the other (Levenshtein). */
