@@ -6,7 +6,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tests/tsconfig.json' }] },
-  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/var'],
+  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/var', '<rootDir>/tests/benchmarks'],
   collectCoverageFrom: ['core/**/*.ts'],
   coverageDirectory: 'var/coverage',
   coverageReporters: ['text-summary', 'lcovonly', 'json-summary'],

@@ -1,0 +1,54 @@
+import { openStorage, readMigrations, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
+import type { MigrationContestant } from './contestant.js';
+import { plainFiles } from './scripts.js';
+
+/** What every protection costs that can be turned off. */
+const unguarded = { countRows: false } as const;
+
+type Options = Omit<UpgradeOptions, 'database' | 'migrations'>;
+
+const history = "SELECT count(*) FROM schema_migrations WHERE status = 'applied'";
+
+/** The project over a folder of files, which it finds anew at each call. */
+function overFolder(options: Options = {}): MigrationContestant {
+  return {
+    history,
+    files: plainFiles,
+    prepare: ({ folder }) =>
+      Promise.resolve(async (database) => {
+        await upgradeDatabase({ backup: false, ...options, database, migrations: folder });
+      }),
+  };
+}
+
+/** The project over migrations that were read once. */
+function overValues(options: Options = {}): MigrationContestant {
+  return {
+    history,
+    files: plainFiles,
+    async prepare({ folder }) {
+      const migrations = await readMigrations(folder);
+      return async (database) => {
+        await upgradeDatabase({ backup: false, ...options, database, migrations });
+      };
+    },
+  };
+}
+
+export const ours = {
+  folder: overFolder(),
+  folderUnguarded: overFolder(unguarded),
+  folderTogether: overFolder({ transaction: 'all' }),
+  bundle: overValues(),
+  bundleUnguarded: overValues(unguarded),
+  /** Until there is a handle at the end: the connection is opened and set up as well. */
+  storage: {
+    history,
+    files: plainFiles,
+    prepare: ({ folder }) =>
+      Promise.resolve(async (database) => {
+        const storage = await openStorage({ database, migrationsDir: folder, backup: false });
+        await storage.close();
+      }),
+  } satisfies MigrationContestant,
+};
