@@ -10,6 +10,7 @@ export const errorCodes = [
   'DAMAGED_DATABASE',
   'NEEDS_RECOVERY',
   'BAD_HISTORY',
+  'HISTORY_ELSEWHERE',
   // its file
   'NOT_A_FILE',
   'MISSING_DATABASE',

@@ -29,6 +29,7 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   DAMAGED_DATABASE: 'failed',
   NEEDS_RECOVERY: 'failed',
   BAD_HISTORY: 'changed',
+  HISTORY_ELSEWHERE: 'failed',
   NOT_A_FILE: 'failed',
   MISSING_DATABASE: 'failed',
   HARD_LINKED_FILE: 'failed',

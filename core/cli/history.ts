@@ -3,13 +3,15 @@ import type { Command } from 'commander';
 import type { AppliedMigration } from '../index.js';
 import { addDatabaseCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
-import type { DatabaseOptions } from './options.js';
+import { addHistoryTableOption, type DatabaseOptions, type HistoryTableOptions } from './options.js';
 import type { Output } from './output.js';
 import { origins } from './status-text.js';
 import { plural, table } from './text.js';
 
+interface HistoryOptions extends DatabaseOptions, HistoryTableOptions {}
+
 export function addHistory(program: Command): void {
-  addDatabaseCommand(program, 'history', {
+  const command = addDatabaseCommand(program, 'history', {
     summary: 'list everything that was ever done to a database',
     description:
       'Lists every attempt at a migration that the history remembers, oldest first: what was adopted, completed, applied or rolled back, and what failed. Changes no byte of the database, and needs no files.',
@@ -21,12 +23,16 @@ export function addHistory(program: Command): void {
       ['changed', 'the history was changed by hand'],
       ['usage', 'a wrong option'],
     ),
-  }).action((options: DatabaseOptions) => perform(options, (output) => history(options, output)));
+  });
+  addHistoryTableOption(command).action((options: HistoryOptions) =>
+    perform(options, (output) => history(options, output)),
+  );
 }
 
-async function history({ database }: DatabaseOptions, output: Output): Promise<number> {
+async function history(options: HistoryOptions, output: Output): Promise<number> {
   const { listHistory } = await import('../index.js');
-  const attempts = await listHistory(database);
+  const { database, historyTable } = options;
+  const attempts = await listHistory(database, { historyTable });
   output.result(attempts, describe(database, attempts));
   return exitStatus.done;
 }

@@ -12,8 +12,13 @@ export interface DatabaseOptions {
   readonly verbose?: boolean;
 }
 
+/** Where the history is. */
+export interface HistoryTableOptions {
+  readonly historyTable?: string;
+}
+
 /** What a command takes that holds the database against files. */
-export interface SourceOptions extends DatabaseOptions {
+export interface SourceOptions extends DatabaseOptions, HistoryTableOptions {
   readonly migrations?: string;
   readonly legacy?: string;
 }
@@ -25,13 +30,21 @@ export function addDatabaseOption(command: Command): Command {
 }
 
 export function addSourceOptions(command: Command): Command {
-  return command
+  return addHistoryTableOption(command)
     .option('--migrations <dir>', "the folder of SQL files (default: the world storage layer's own)", path)
     .option(
       '--legacy <file>',
       'what old versions claim, as JSON: {"1":[3],"2":[3,4]} maps each user_version to file numbers',
       path,
     );
+}
+
+export function addHistoryTableOption(command: Command): Command {
+  return command.option(
+    '--history-table <name>',
+    'the table that holds the history (default: schema_migrations)',
+    tableName,
+  );
 }
 
 export function addOutputOptions(command: Command): Command {
@@ -54,6 +67,13 @@ export function path(value: string): string {
   if (value === '') throw new InvalidArgumentError('The path is empty.');
   if (value.startsWith('-'))
     throw new InvalidArgumentError(`A path is missing; for a file of that name write ./${value}.`);
+  return value;
+}
+
+/** The name of a table, and not an option that stands where it was forgotten. */
+function tableName(value: string): string {
+  if (value === '' || value.startsWith('-'))
+    throw new InvalidArgumentError('The name of a table is missing.');
   return value;
 }
 
@@ -106,6 +126,7 @@ export async function sourceOf(options: SourceOptions): Promise<MigrationSource>
   return {
     migrations: options.migrations ?? worldMigrationsDir,
     legacy: options.legacy === undefined ? ownPast : await readLegacyVersions(options.legacy),
+    historyTable: options.historyTable,
     logger: await loggerOf(options),
   };
 }

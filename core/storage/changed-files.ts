@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { readKeptTexts, type AppliedMigration } from './migration-history.js';
+import { readKeptTexts, type AppliedMigration, type HistoryTable } from './migration-history.js';
 import { changedMigrations } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import { fileDifference } from './text-difference.js';
@@ -20,13 +20,14 @@ export interface ChangedFile {
 /** Finds the applied migrations whose files have changed, with what the history kept of them held against them. */
 export async function readChangedFiles(
   db: DatabaseBridge,
+  table: HistoryTable,
   applied: readonly AppliedMigration[],
   known: readonly Migration[],
 ): Promise<ChangedFile[]> {
   const versions = new Map(known.map((migration) => [migration.version, migration]));
   const files: ChangedFile[] = [];
   for (const { applied: attempt, file } of changedMigrations(applied, versions)) {
-    const { up } = await readKeptTexts(db, attempt.version);
+    const { up } = await readKeptTexts(db, table, attempt.version);
     const isText = up !== undefined && file.code === undefined;
     files.push({
       version: file.version,

@@ -3,7 +3,8 @@ import { basename } from 'node:path';
 
 import { MigrationFileError, messageOf } from '../errors.js';
 import type { SqlValue } from '../database/database-bridge.js';
-import { HISTORY_TABLE } from './migration-history.js';
+import { historyTableOf } from './migration-history.js';
+import type { MigrationFileOptions } from './migration-files.js';
 import { textOf } from './migration-text.js';
 import type { Statement } from './migration.js';
 import { checkScript, splitStatements } from './sql-script.js';
@@ -53,7 +54,10 @@ const forms = 'rows, no rows, value X, fails, fails MESSAGE or uses index NAME';
  *
  * @throws MigrationFileError when the file cannot be read, or is not as it must be
  */
-export async function readChecks(path: string): Promise<readonly DatabaseCheck[]> {
+export async function readChecks(
+  path: string,
+  options: MigrationFileOptions = {},
+): Promise<readonly DatabaseCheck[]> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -66,7 +70,7 @@ export async function readChecks(path: string): Promise<readonly DatabaseCheck[]
       { hint: 'Check the path and the permissions.', cause: error },
     );
   }
-  return parseChecks(basename(path), bytes);
+  return parseChecks(basename(path), bytes, options);
 }
 
 /**
@@ -75,7 +79,12 @@ export async function readChecks(path: string): Promise<readonly DatabaseCheck[]
  * @throws MigrationFileError when the text, a line that says what is checked or expected, or a statement is not as it
  *   must be
  */
-export function parseChecks(file: string, bytes: Uint8Array): readonly DatabaseCheck[] {
+export function parseChecks(
+  file: string,
+  bytes: Uint8Array,
+  options: MigrationFileOptions = {},
+): readonly DatabaseCheck[] {
+  const { name: historyTable } = historyTableOf(options);
   const sql = textOf(bytes, file);
   const sections = sectionsOf(sql, file);
   if (sections.length === 0)
@@ -111,7 +120,7 @@ export function parseChecks(file: string, bytes: Uint8Array): readonly DatabaseC
     const statements = checkScript('\n'.repeat(line - 1) + text, {
       file,
       noTransaction: false,
-      historyTable: HISTORY_TABLE,
+      historyTable,
     });
     const expectation = expectationOf(expect.text);
     if (expectation === undefined)

@@ -11,7 +11,7 @@ import { hasOrphanedLog, resolveDatabaseFile, type DatabaseFile } from './databa
 import { countedRows, takePicture } from './database-picture.js';
 import { nameReadError } from './database-state.js';
 import { databaseBytes, requireSpace } from './free-space.js';
-import { readHistoryShape } from './migration-history.js';
+import { findHistories } from './history-table.js';
 import { checkedWaitMs } from './migration-lock.js';
 import { sweepPartials } from './partial-files.js';
 import {
@@ -182,7 +182,7 @@ export async function contentLabel(db: DatabaseBridge): Promise<string> {
   const [row] = await db.query('PRAGMA user_version');
   const version = Number(row?.user_version);
   if (version < 0) return 'unknown';
-  return `${(await readHistoryShape(db)).kind === 'ours' ? 'v' : 'legacy'}${version}`;
+  return `${(await findHistories(db)).length > 0 ? 'v' : 'legacy'}${version}`;
 }
 
 async function isWritable(file: DatabaseFile): Promise<boolean> {

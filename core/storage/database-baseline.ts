@@ -79,7 +79,7 @@ export async function baselineDatabase(options: BaselineOptions): Promise<Baseli
     { ...options, legacy: undefined },
     { title: 'The baseline', label: 'baseline' },
     async (db, source) => {
-      replay ??= replayMigrations(source.driver, source.migrations);
+      replay ??= replayMigrations(source, source.migrations);
       return decideBaseline(db, source, (await replay).steps, options.at);
     },
   );
@@ -100,11 +100,11 @@ export async function baselineDatabase(options: BaselineOptions): Promise<Baseli
 
 async function decideBaseline(
   db: DatabaseBridge,
-  { migrations }: ResolvedSource,
+  { migrations, historyTable }: ResolvedSource,
   steps: readonly ReplayStep[],
   at: number | undefined,
 ): Promise<Baseline> {
-  const probed = await probeOwn(db);
+  const probed = await probeOwn(db, historyTable);
   if (probed.kind === 'managed')
     throw mismatch('The database has a history already.', 'Upgrade it ("upgrade-bridge up").');
   const { schema, userVersion: foundUserVersion } = probed;

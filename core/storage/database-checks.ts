@@ -9,7 +9,7 @@ import { readChecks, type DatabaseCheck, type Expectation } from './check-files.
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { nameReadError, readUserVersion } from './database-state.js';
 import { systemErrorCode } from './file-system.js';
-import { CHECKS_FILE } from './migration-files.js';
+import { CHECKS_FILE, type MigrationFileOptions } from './migration-files.js';
 import type { Statement } from './migration.js';
 import { foldName, isKeyword, tokenize } from './sql-tokens.js';
 import { rowStatementOf } from './touched-rows.js';
@@ -50,8 +50,9 @@ type Outcome = Pick<CheckResult, 'ok' | 'found'>;
 export async function runChecks(
   database: string,
   checks: string | readonly DatabaseCheck[],
+  options: MigrationFileOptions = {},
 ): Promise<readonly CheckResult[]> {
-  const list = typeof checks === 'string' ? await readChecks(checks) : checks;
+  const list = typeof checks === 'string' ? await readChecks(checks, options) : checks;
   if (list.length === 0) return [];
   const file = await resolveDatabaseFile(database, list.some(writes) ? 'write' : 'read');
   if (!file.exists)
@@ -70,9 +71,10 @@ export async function runChecks(
 export async function findChecks(
   migrations: unknown,
   checks: string | false | undefined,
+  options: MigrationFileOptions = {},
 ): Promise<readonly DatabaseCheck[]> {
   if (checks === false) return [];
-  if (checks !== undefined) return readChecks(checks);
+  if (checks !== undefined) return readChecks(checks, options);
   if (typeof migrations !== 'string') return [];
   const path = join(migrations, CHECKS_FILE);
   try {
@@ -81,7 +83,7 @@ export async function findChecks(
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;
   }
-  return readChecks(path);
+  return readChecks(path, options);
 }
 
 async function carryOutChecks(

@@ -20,13 +20,14 @@ export async function findDrift(
   path: string,
   source: MigrationSource = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
 ): Promise<Drift[]> {
-  const { driver, migrations } = await resolveSource(source);
+  const resolved = await resolveSource(source);
+  const { driver, migrations, historyTable } = resolved;
   const file = await resolveDatabaseFile(path, 'read');
   if (!file.exists) return [];
   return readDatabase(driver, file, 'read-only', async (db) => {
-    const probed = await probeDatabase(db);
+    const probed = await probeDatabase(db, historyTable);
     if (probed.kind !== 'managed') return [];
-    const expected = await replayApplied(driver, migrations, probed.applied);
-    return diagnose(expected, await readSchema(db)).map(({ drift }) => drift);
+    const expected = await replayApplied(resolved, migrations, probed.applied);
+    return diagnose(expected, await readSchema(db, historyTable)).map(({ drift }) => drift);
   });
 }

@@ -2,7 +2,8 @@ import { sqlite3Driver } from '../database/sqlite3-bridge.js';
 import { FileAccessError, ForeignDatabaseError } from '../errors.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
-import { HISTORY_TABLE, readHistory, readHistoryShape, type AppliedMigration } from './migration-history.js';
+import { historyTableOf, readHistory, readHistoryShape, type AppliedMigration } from './migration-history.js';
+import type { MigrationSource } from './upgrade-options.js';
 
 /**
  * Everything that was ever tried on a database, oldest first: what was adopted, completed, applied or rolled back, and
@@ -10,25 +11,30 @@ import { HISTORY_TABLE, readHistory, readHistoryShape, type AppliedMigration } f
  *
  * @returns nothing where there is no history yet
  * @throws FileAccessError (MISSING_DATABASE) when there is no such file
+ * @throws UpgradeBridgeError (HISTORY_ELSEWHERE) when a table of another name holds the history
  * @throws ForeignDatabaseError when another tool keeps its history there
  * @throws UnreadableDatabaseError when it cannot be read or its history cannot be trusted
  */
-export async function listHistory(path: string): Promise<AppliedMigration[]> {
+export async function listHistory(
+  path: string,
+  options: Pick<MigrationSource, 'historyTable'> = {},
+): Promise<AppliedMigration[]> {
+  const table = historyTableOf(options);
   const file = await resolveDatabaseFile(path, 'read');
   if (!file.exists)
     throw new FileAccessError('MISSING_DATABASE', `There is no database at "${path}".`, {
       hint: 'Check the path.',
     });
   return readDatabase(sqlite3Driver, file, 'read-only', async (db) => {
-    const shape = await readHistoryShape(db);
+    const shape = await readHistoryShape(db, table);
     switch (shape.kind) {
       case 'none':
         return [];
       case 'ours':
-        return readHistory(db);
+        return readHistory(db, table);
       case 'foreign':
         throw new ForeignDatabaseError(
-          `There is no history of this program: where it (${HISTORY_TABLE}) should be stands ${shape.description}.`,
+          `There is no history of this program: where it (${table.name}) should be stands ${shape.description}.`,
           { hint: 'Check the path, or look at that table with the tool that keeps it.' },
         );
     }

@@ -11,7 +11,7 @@ import { readHistory, readHistoryShape, type AppliedMigration } from './migratio
 import { planMigrations, type MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import { plannedWork, type PlannedWork } from './planned-work.js';
-import { resolveSource, type MigrationSource } from './upgrade-options.js';
+import { resolveSource, type MigrationSource, type ResolvedSource } from './upgrade-options.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 
 /** What a database is and what an upgrade would do to it. */
@@ -58,14 +58,14 @@ interface Found {
   readonly changed: readonly ChangedFile[];
 }
 
-async function look(db: DatabaseBridge, migrations: readonly Migration[]): Promise<Found> {
-  const probed = await probeDatabase(db);
+async function look(db: DatabaseBridge, { historyTable, migrations }: ResolvedSource): Promise<Found> {
+  const probed = await probeDatabase(db, historyTable);
   if (probed.kind === 'managed') {
     const { history, applied } = probed;
-    return { probed, history, changed: await readChangedFiles(db, applied, migrations) };
+    return { probed, history, changed: await readChangedFiles(db, historyTable, applied, migrations) };
   }
-  const { kind } = await readHistoryShape(db);
-  return { probed, history: kind === 'ours' ? await readHistory(db) : [], changed: [] };
+  const { kind } = await readHistoryShape(db, historyTable);
+  return { probed, history: kind === 'ours' ? await readHistory(db, historyTable) : [], changed: [] };
 }
 
 function lastFailures(
@@ -110,6 +110,7 @@ function userVersionOf(state: DatabaseState): number | undefined {
  * @param source the files and the past to hold it against; the world storage layer's own unless said
  * @throws UnreadableDatabaseError, FileAccessError when it cannot be read
  * @throws MigrationFileError when the files are not as they must be
+ * @throws UpgradeBridgeError (HISTORY_ELSEWHERE) when a table of another name holds the history
  */
 export async function inspectDatabase(
   path: string,
@@ -119,7 +120,7 @@ export async function inspectDatabase(
   const file = await resolveDatabaseFile(path, 'read');
   const bridge = new LegacyBridge(resolved);
   const found = file.exists
-    ? await readDatabase(resolved.driver, file, 'read-only', (db) => look(db, resolved.migrations))
+    ? await readDatabase(resolved.driver, file, 'read-only', (db) => look(db, resolved))
     : undefined;
   const state: DatabaseState =
     found === undefined ? { kind: 'absent' } : await bridge.recognise(found.probed);

@@ -21,7 +21,7 @@ const indexLine = /^(?:row \d+ missing from|wrong # of entries in) index (.+)$/;
 /** Counts, check by check, the rows that break it: rows that were written while checks were ignored, or before there was one. */
 export async function findCheckViolations(db: DatabaseBridge): Promise<CheckViolations[]> {
   const violations: CheckViolations[] = [];
-  for (const table of (await readSchema(db)).tables.values())
+  for (const table of (await readSchema(db, undefined)).tables.values())
     for (const { kind, expression } of table.constraints) {
       if (kind !== 'check' || expression === undefined) continue;
       const rows = await countBreaking(db, table.name, expression);

@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { messageOf, isSqliteError } from '../errors.js';
-import { HISTORY_TABLE, type ToleratedViolations } from './migration-history.js';
+import type { HistoryTable, ToleratedViolations } from './migration-history.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 
@@ -23,6 +23,8 @@ export interface Inventory {
   readonly foreignKeys: ReadonlySet<string>;
   /** Rows that break a foreign key, by table and key. */
   readonly violations: readonly ToleratedViolations[];
+  /** The name of the table that holds the history. */
+  readonly historyTable: string;
   /** How many rows the history has. */
   readonly attempts: number;
 }
@@ -35,13 +37,13 @@ export interface InventoryOptions {
 /** Tables whose rows can be counted: shadow tables belong to their virtual table, SQLite's own and the history to us. */
 const countedTables = `SELECT name FROM pragma_table_list
   WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-    AND lower(name) <> '${HISTORY_TABLE}'
+    AND lower(name) <> ?
   ORDER BY name`;
 
 /** Counts the rows of every table that is neither SQLite's own nor the history. */
-export async function countRows(db: DatabaseBridge): Promise<Map<string, number>> {
+export async function countRows(db: DatabaseBridge, { key }: HistoryTable): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  for (const found of await db.query(countedTables)) {
+  for (const found of await db.query(countedTables, [key])) {
     const name = String(found.name);
     try {
       const [row] = await db.query(`SELECT count(*) AS rows FROM ${quoteName(name)}`);
@@ -108,7 +110,7 @@ export async function countViolations(db: DatabaseBridge): Promise<ToleratedViol
   return violations;
 }
 
-async function readObjects(db: DatabaseBridge): Promise<NamedObject[]> {
+async function readObjects(db: DatabaseBridge, { key }: HistoryTable): Promise<NamedObject[]> {
   const rows = await db.query(
     `SELECT type, name, tbl_name FROM sqlite_schema
      WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(tbl_name) <> ?1
@@ -116,7 +118,7 @@ async function readObjects(db: DatabaseBridge): Promise<NamedObject[]> {
      SELECT 'column', s.name || '.' || c.name, s.name FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
      WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.name) <> ?1
        AND s.sql NOT LIKE 'create virtual %'`,
-    [HISTORY_TABLE],
+    [key],
   );
   return rows.flatMap(({ type, name, tbl_name: table }): NamedObject[] => {
     const known = (['table', 'column', 'index', 'trigger', 'view'] as const).find((each) => each === type);
@@ -124,33 +126,36 @@ async function readObjects(db: DatabaseBridge): Promise<NamedObject[]> {
   });
 }
 
-async function readSequences(db: DatabaseBridge): Promise<Map<string, bigint>> {
+async function readSequences(db: DatabaseBridge, { key }: HistoryTable): Promise<Map<string, bigint>> {
   const [has] = await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'");
   if (has === undefined) return new Map();
   const rows = await db.query(
     "SELECT name, CAST(seq AS TEXT) AS seq FROM sqlite_sequence WHERE typeof(seq) = 'integer' AND lower(name) <> ?",
-    [HISTORY_TABLE],
+    [key],
   );
   return new Map(rows.map((row) => [String(row.name), BigInt(String(row.seq))]));
 }
 
-async function countAttempts(db: DatabaseBridge): Promise<number> {
-  const [has] = await db.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = ?", [
-    HISTORY_TABLE,
-  ]);
+async function countAttempts(db: DatabaseBridge, { key, sql }: HistoryTable): Promise<number> {
+  const [has] = await db.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = ?", [key]);
   if (has === undefined) return 0;
-  const [row] = await db.query(`SELECT count(*) AS rows FROM ${HISTORY_TABLE}`);
+  const [row] = await db.query(`SELECT count(*) AS rows FROM ${sql}`);
   return Number(row?.rows);
 }
 
 /** Takes stock of a database. Memory grows with the number of objects, never with the number of rows. */
-export async function takeInventory(db: DatabaseBridge, options: InventoryOptions): Promise<Inventory> {
+export async function takeInventory(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  options: InventoryOptions,
+): Promise<Inventory> {
   return {
-    rows: options.countRows ? await countRows(db) : new Map(),
-    objects: await readObjects(db),
-    sequences: await readSequences(db),
+    rows: options.countRows ? await countRows(db, table) : new Map(),
+    objects: await readObjects(db, table),
+    sequences: await readSequences(db, table),
     foreignKeys: await readForeignKeys(db),
     violations: await countViolations(db),
-    attempts: await countAttempts(db),
+    historyTable: table.name,
+    attempts: await countAttempts(db, table),
   };
 }

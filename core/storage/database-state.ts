@@ -10,10 +10,10 @@ import {
 import { weighEvidence, type FileEvidence, type LegacyVersions } from './legacy-evidence.js';
 import {
   appliedMigrations,
-  HISTORY_TABLE,
   readHistory,
   readHistoryShape,
   type AppliedMigration,
+  type HistoryTable,
 } from './migration-history.js';
 import type { Replay } from './migration-replay.js';
 import { isEmptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
@@ -39,6 +39,7 @@ export interface UnmanagedState {
 export interface OccupiedState {
   readonly kind: 'occupied';
   readonly userVersion: number;
+  /** What stands there, as a sentence goes on. */
   readonly description: string;
 }
 
@@ -130,18 +131,24 @@ export function nameReadError(error: unknown, path: string): unknown {
  * A history in which nothing was ever applied or rolled back tells nothing: the database is then weighed by its schema.
  *
  * @throws UnreadableDatabaseError when SQLite cannot read it or the history cannot be trusted
+ * @throws UpgradeBridgeError (HISTORY_ELSEWHERE) when a table of another name holds the history
  */
-export async function probeDatabase(db: DatabaseBridge): Promise<ProbedState> {
+export async function probeDatabase(db: DatabaseBridge, table: HistoryTable): Promise<ProbedState> {
   try {
     const userVersion = await readUserVersion(db);
-    const shape = await readHistoryShape(db);
-    if (shape.kind === 'foreign') return { kind: 'occupied', userVersion, description: shape.description };
+    const shape = await readHistoryShape(db, table);
+    if (shape.kind === 'foreign')
+      return {
+        kind: 'occupied',
+        userVersion,
+        description: `where the history (${table.name}) should be stands ${shape.description}`,
+      };
     if (shape.kind === 'ours') {
-      const history = await readHistory(db);
+      const history = await readHistory(db, table);
       if (history.some(({ status }) => status !== 'failed'))
         return { kind: 'managed', userVersion, history, applied: appliedMigrations(history) };
     }
-    return { kind: 'unmanaged', userVersion, schema: await readSchema(db) };
+    return { kind: 'unmanaged', userVersion, schema: await readSchema(db, table) };
   } catch (error) {
     throw nameReadError(error, db.location);
   }
@@ -171,7 +178,7 @@ export function recogniseDatabase(
       return {
         kind: 'foreign',
         userVersion: probed.userVersion,
-        reasons: [`where the history (${HISTORY_TABLE}) should be stands ${probed.description}`],
+        reasons: [probed.description],
       };
     case 'unmanaged': {
       const evidence = weighEvidence(probed.schema, probed.userVersion, replay, legacyVersions);

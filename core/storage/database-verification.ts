@@ -92,7 +92,8 @@ export async function verifyDatabase(
   source: VerificationOptions = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
 ): Promise<Verification> {
   const resolved = await resolveSource(source);
-  const checks = await findChecks(source.migrations, source.checks);
+  const { historyTable } = resolved;
+  const checks = await findChecks(source.migrations, source.checks, source);
   const file = await resolveDatabaseFile(path, 'read');
   if (!file.exists)
     throw new FileAccessError('MISSING_DATABASE', `There is no database at "${path}".`, {
@@ -100,18 +101,18 @@ export async function verifyDatabase(
     });
   const bridge = new LegacyBridge(resolved);
   const found = await readDatabase(resolved.driver, file, 'read-only', async (db: DatabaseBridge) => {
-    const state = await bridge.recognise(await probeDatabase(db));
-    const tampering = state.kind === 'managed' ? await findTampering(db) : [];
+    const state = await bridge.recognise(await probeDatabase(db, historyTable));
+    const tampering = state.kind === 'managed' ? await findTampering(db, historyTable) : [];
     // From a history that was tampered with no plan can be made: a row that was taken out makes its file late.
     const plan = tampering.length > 0 ? nothingPlanned : planUnchanged(state, resolved.migrations);
     const applied = state.kind === 'managed' ? state.applied : [];
     const expected =
       state.kind === 'managed'
-        ? await replayApplied(resolved.driver, resolved.migrations, applied)
-        : (await replayMigrations(resolved.driver, resolved.migrations)).final;
-    const live = await readSchema(db);
+        ? await replayApplied(resolved, resolved.migrations, applied)
+        : (await replayMigrations(resolved, resolved.migrations)).final;
+    const live = await readSchema(db, historyTable);
     const drift = diagnose(expected, live).map((finding) => finding.drift);
-    const changed = await readChangedFiles(db, applied, resolved.migrations);
+    const changed = await readChangedFiles(db, historyTable, applied, resolved.migrations);
     const integrity = await checkIntegrity(db, 'full');
     const violations = await countViolations(db);
     const broken = newViolations(

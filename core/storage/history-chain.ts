@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
-import { firstColumnNames, HISTORY_TABLE, missingColumns } from './history-table.js';
+import { firstColumnNames, missingColumns, type HistoryTable } from './history-table.js';
 
 const chained = [...firstColumnNames.filter((name) => name !== 'id'), 'release', 'up_sql', 'down_sql'];
 
@@ -13,11 +13,11 @@ export function linkHash(previous: string, row: Row): string {
 }
 
 /** Chains the rows anew, as they are now: what somebody has accepted is protected from then on. */
-export async function chainRows(db: DatabaseBridge): Promise<void> {
+export async function chainRows(db: DatabaseBridge, table: HistoryTable): Promise<void> {
   let previous = '';
-  for (const row of await db.query(`SELECT id, ${chained.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`)) {
+  for (const row of await db.query(`SELECT id, ${chained.join(', ')} FROM ${table.sql} ORDER BY id`)) {
     previous = linkHash(previous, row);
-    await db.execute(`UPDATE ${HISTORY_TABLE} SET hash = ? WHERE id = ?`, [previous, row.id ?? null]);
+    await db.execute(`UPDATE ${table.sql} SET hash = ? WHERE id = ?`, [previous, row.id ?? null]);
   }
 }
 
@@ -27,9 +27,9 @@ export async function chainRows(db: DatabaseBridge): Promise<void> {
  *
  * @returns a sentence a fault; none where the chain holds, or where the history is older than the chain
  */
-export async function findTampering(db: DatabaseBridge): Promise<string[]> {
-  if ((await missingColumns(db)).length > 0) return [];
-  const rows = await db.query(`SELECT id, hash, ${chained.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`);
+export async function findTampering(db: DatabaseBridge, table: HistoryTable): Promise<string[]> {
+  if ((await missingColumns(db, table)).length > 0) return [];
+  const rows = await db.query(`SELECT id, hash, ${chained.join(', ')} FROM ${table.sql} ORDER BY id`);
   let previous = '';
   for (const row of rows) {
     const expected = linkHash(previous, row);
@@ -40,15 +40,17 @@ export async function findTampering(db: DatabaseBridge): Promise<string[]> {
     previous = expected;
   }
   const last = rows.at(-1)?.id ?? 0;
-  return (await wasLonger(db, last)) ? [`one or more rows after row ${String(last)} were taken out`] : [];
+  return (await wasLonger(db, table, last))
+    ? [`one or more rows after row ${String(last)} were taken out`]
+    : [];
 }
 
 /** Whether AUTOINCREMENT has given a higher id than the last one that is there. */
-async function wasLonger(db: DatabaseBridge, last: SqlValue): Promise<boolean> {
+async function wasLonger(db: DatabaseBridge, { key }: HistoryTable, last: SqlValue): Promise<boolean> {
   const [counters] = await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'");
   if (counters === undefined) return false;
   const [higher] = await db.query('SELECT 1 FROM sqlite_sequence WHERE lower(name) = ? AND seq > ?', [
-    HISTORY_TABLE,
+    key,
     last,
   ]);
   return higher !== undefined;

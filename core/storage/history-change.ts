@@ -15,10 +15,10 @@ import {
   appliedMigrations,
   ensureHistory,
   findTampering,
-  HISTORY_TABLE,
   readHistory,
   recordAttempt,
   type Attempt,
+  type HistoryTable,
   type ToleratedViolations,
 } from './migration-history.js';
 import { underLock } from './migration-runner.js';
@@ -106,6 +106,7 @@ export async function changeHistory<Change extends HistoryChange>(
   const request: ChangeRequest = {
     driver: source.driver,
     target: file,
+    historyTable: source.historyTable,
     settings,
     logger: source.logger.child({ database: options.database }),
     progress: resolveProgress(options, source.logger),
@@ -116,7 +117,7 @@ export async function changeHistory<Change extends HistoryChange>(
 }
 
 async function carryOut<Change extends HistoryChange>(
-  { settings, logger }: ChangeRequest,
+  { settings, historyTable, logger }: ChangeRequest,
   connection: UpgradeConnection,
   subject: HistoryChangeSubject,
   decide: (db: DatabaseBridge) => Promise<Change>,
@@ -131,14 +132,14 @@ async function carryOut<Change extends HistoryChange>(
     // Somebody else may have done it meanwhile.
     if (change.attempts.length === 0) return { change, checkViolations: [], backup: undefined };
     await connection.secure(change.from);
-    const before = await takeInventory(db, settings);
+    const before = await takeInventory(db, historyTable, settings);
     const finish = await markTransaction(db);
     const checkViolations = await change.mend(db);
     await finish(step);
     await guardAgainstLeftovers(db, step);
-    const after = await takeInventory(db, settings);
+    const after = await takeInventory(db, historyTable, settings);
     guardAgainstLoss(step, before, after);
-    await record(db, change, change.tolerated(before, after));
+    await record(db, historyTable, change, change.tolerated(before, after));
     return { change, checkViolations, backup: connection.backup };
   };
   try {
@@ -153,24 +154,25 @@ async function carryOut<Change extends HistoryChange>(
 
 async function record(
   db: DatabaseBridge,
+  table: HistoryTable,
   change: HistoryChange,
   violations: readonly ToleratedViolations[] | undefined,
 ): Promise<void> {
-  await ensureHistory(db);
-  if (change.rechain) await chainRows(db);
+  await ensureHistory(db, table);
+  if (change.rechain) await chainRows(db, table);
   for (const [index, attempt] of change.attempts.entries()) {
     const isLast = index === change.attempts.length - 1;
     const details = isLast && violations !== undefined ? { ...attempt.details, violations } : attempt.details;
-    await recordAttempt(db, { ...attempt, details });
+    await recordAttempt(db, table, { ...attempt, details });
   }
   await db.executeScript(`PRAGMA user_version = ${change.userVersion}`);
-  await prove(db, change);
+  await prove(db, table, change);
 }
 
 /** Reads the history that is about to be committed as the next program will read it. */
-async function prove(db: DatabaseBridge, { standing }: HistoryChange): Promise<void> {
-  const found = appliedMigrations(await readHistory(db)).map(({ version }) => version);
-  const [tampering] = await findTampering(db);
+async function prove(db: DatabaseBridge, table: HistoryTable, { standing }: HistoryChange): Promise<void> {
+  const found = appliedMigrations(await readHistory(db, table)).map(({ version }) => version);
+  const [tampering] = await findTampering(db, table);
   if (found.join() === standing.join() && tampering === undefined) return;
   throw new UpgradeBridgeError(
     'BAD_HISTORY',
@@ -180,11 +182,13 @@ async function prove(db: DatabaseBridge, { standing }: HistoryChange): Promise<v
 }
 
 /** @throws ForeignDatabaseError when something else stands where the history should be */
-export async function probeOwn(db: DatabaseBridge): Promise<Exclude<ProbedState, OccupiedState>> {
-  const probed = await probeDatabase(db);
+export async function probeOwn(
+  db: DatabaseBridge,
+  table: HistoryTable,
+): Promise<Exclude<ProbedState, OccupiedState>> {
+  const probed = await probeDatabase(db, table);
   if (probed.kind !== 'occupied') return probed;
-  throw new ForeignDatabaseError(
-    `This is not a database of this program: where the history (${HISTORY_TABLE}) should be stands ${probed.description}.`,
-    { hint: 'Nothing was changed. Check the path.' },
-  );
+  throw new ForeignDatabaseError(`This is not a database of this program: ${probed.description}.`, {
+    hint: 'Nothing was changed. Check the path.',
+  });
 }

@@ -1,7 +1,38 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import { InvalidOptionError, UpgradeBridgeError } from '../errors.js';
+import { foldName } from './sql-tokens.js';
+import { quoteName } from './table-definition.js';
+import { shown } from './values.js';
 
-/** The name of the table that holds the history. */
-export const HISTORY_TABLE = 'schema_migrations';
+/** What the table that holds the history is called unless somebody says otherwise. */
+const DEFAULT_NAME = 'schema_migrations';
+
+/** The table that holds the history: it may have any name. */
+export interface HistoryTable {
+  readonly name: string;
+  /** The name as it stands in SQL. */
+  readonly sql: string;
+  /** The name as it is compared: SQLite does not tell upper from lower case. */
+  readonly key: string;
+}
+
+/**
+ * The table that a caller wants to hold the history.
+ *
+ * @throws InvalidOptionError when no table can have that name
+ */
+export function historyTableOf({
+  historyTable: name = DEFAULT_NAME,
+}: {
+  readonly historyTable?: string | undefined;
+}): HistoryTable {
+  if (typeof name === 'string' && /^(?!sqlite_)[a-z_]\w*$/i.test(name))
+    return { name, sql: quoteName(name), key: foldName(name) };
+  throw new InvalidOptionError(
+    `The history's table must be named by letters, digits and _, not begin with a digit nor with sqlite_, and is ${shown(name)}.`,
+    { hint: `Give another name, such as ${DEFAULT_NAME}, which it has when historyTable is left out.` },
+  );
+}
 
 /** The columns of the first shape that the history had. */
 export const firstColumns = [
@@ -37,29 +68,66 @@ const knownTools: readonly { readonly columns: string; readonly tool: string }[]
  * Tells whether the database has a history and whether it is one of ours.
  *
  * "None" is said only where sqlite_schema holds no object of that name; every other trouble travels as an error.
+ *
+ * @throws UpgradeBridgeError (HISTORY_ELSEWHERE) when there is none, and a table of another name holds one of ours
  */
-export async function readHistoryShape(db: DatabaseBridge): Promise<HistoryShape> {
-  const [object] = await db.query('SELECT type FROM sqlite_schema WHERE lower(name) = ?', [HISTORY_TABLE]);
+export async function readHistoryShape(db: DatabaseBridge, table: HistoryTable): Promise<HistoryShape> {
+  const shape = await shapeOf(db, table);
+  if (shape.kind !== 'ours') await refuseOther(db, table);
+  return shape;
+}
+
+async function shapeOf(db: DatabaseBridge, { name, key }: HistoryTable): Promise<HistoryShape> {
+  const [object] = await db.query('SELECT type FROM sqlite_schema WHERE lower(name) = ?', [key]);
   if (object === undefined) return { kind: 'none' };
   if (object.type !== 'table')
     return {
       kind: 'foreign',
-      description: `${object.type === 'index' ? 'an' : 'a'} ${String(object.type)} named ${HISTORY_TABLE}`,
+      description: `${object.type === 'index' ? 'an' : 'a'} ${String(object.type)} named ${name}`,
     };
-  const rows = await db.query('SELECT name FROM pragma_table_xinfo(?)', [HISTORY_TABLE]);
-  const found = rows.map((row) => String(row.name).toLowerCase());
-  if (firstColumnNames.every((name) => found.includes(name))) return { kind: 'ours' };
+  const found = await columnNames(db, key);
+  if (firstColumnNames.every((column) => found.includes(column))) return { kind: 'ours' };
   const sorted = [...found].sort().join();
   const tool = knownTools.find((known) => known.columns === sorted)?.tool ?? 'another tool';
   return {
     kind: 'foreign',
-    description: `a table ${HISTORY_TABLE} of ${tool}, with the columns ${found.join(', ')}`,
+    description: `a table ${name} of ${tool}, with the columns ${found.join(', ')}`,
   };
 }
 
+/** A second history beside the first would have every migration run again. */
+async function refuseOther(db: DatabaseBridge, { name }: HistoryTable): Promise<void> {
+  const [found] = await findHistories(db);
+  if (found === undefined) return;
+  throw new UpgradeBridgeError(
+    'HISTORY_ELSEWHERE',
+    `The database keeps its history in the table ${found}, and not in ${name}.`,
+    {
+      hint: `Nothing was changed. Name that table (historyTable: '${found}', --history-table ${found}); or, if its name is to change, rename it while no program uses the database.`,
+    },
+  );
+}
+
+/** The names of the tables that hold a history of ours, whatever they are called. */
+export async function findHistories(db: DatabaseBridge): Promise<string[]> {
+  const marks = firstColumnNames.map(() => '?').join();
+  const rows = await db.query(
+    `SELECT s.name FROM pragma_table_list AS s
+     WHERE s.schema = 'main' AND s.type = 'table'
+       AND (SELECT count(*) FROM pragma_table_xinfo(s.name) WHERE lower(name) IN (${marks})) = ${firstColumnNames.length}
+     ORDER BY s.name`,
+    firstColumnNames,
+  );
+  return rows.map(({ name }) => String(name));
+}
+
 /** The later columns that a history does not have. */
-export async function missingColumns(db: DatabaseBridge): Promise<string[]> {
-  const rows = await db.query('SELECT name FROM pragma_table_xinfo(?)', [HISTORY_TABLE]);
-  const found = new Set(rows.map((row) => String(row.name).toLowerCase()));
+export async function missingColumns(db: DatabaseBridge, { key }: HistoryTable): Promise<string[]> {
+  const found = new Set(await columnNames(db, key));
   return laterColumns.filter((column) => !found.has(nameOfColumn(column)));
+}
+
+async function columnNames(db: DatabaseBridge, table: string): Promise<string[]> {
+  const rows = await db.query('SELECT name FROM pragma_table_xinfo(?)', [table]);
+  return rows.map((row) => String(row.name).toLowerCase());
 }

@@ -2,6 +2,7 @@ import type { DatabaseBridge } from '../database/database-bridge.js';
 import { isSqliteError, messageOf, UpgradeBridgeError } from '../errors.js';
 import type { FileEvidence } from './legacy-evidence.js';
 import { footprint, type SchemaElement } from './migration-footprint.js';
+import type { HistoryTable } from './migration-history.js';
 import type { ReplayStep } from './migration-replay.js';
 import { columnsOf } from './schema-comparison.js';
 import { readSchema, type ObjectSnapshot, type TableSnapshot } from './schema-snapshot.js';
@@ -36,6 +37,7 @@ class FileCompletion {
 
   constructor(
     private readonly db: DatabaseBridge,
+    private readonly historyTable: HistoryTable,
     private readonly file: FileEvidence,
     adopted: readonly ReplayStep[],
   ) {
@@ -69,7 +71,7 @@ class FileCompletion {
       else rebuilds.set(table, [...(rebuilds.get(table) ?? []), name]);
     }
     for (const [name, addColumns] of rebuilds) {
-      const live = await readSchema(this.db);
+      const live = await readSchema(this.db, this.historyTable);
       const table = live.tables.get(name);
       if (table === undefined) continue;
       const request = { table, form: this.newestTable(name), addColumns };
@@ -87,7 +89,7 @@ class FileCompletion {
     const wanted = [...this.file.missing, ...this.file.different]
       .filter(({ type }) => isObject(type))
       .map((element) => ({ key: element.name, object: this.ownObject(element) }));
-    const { objects } = await readSchema(this.db);
+    const { objects } = await readSchema(this.db, this.historyTable);
     // With a view go the triggers on it.
     const onViews: ObjectSnapshot[] = [];
     for (const { key } of wanted) {
@@ -98,7 +100,7 @@ class FileCompletion {
     }
     for (const type of ['index', 'view', 'trigger'] as const)
       for (const { object } of wanted) if (object.type === type) await this.db.executeScript(object.sql);
-    const now = await readSchema(this.db);
+    const now = await readSchema(this.db, this.historyTable);
     for (const trigger of onViews)
       if (![...now.objects.values()].some(({ type, name }) => type === 'trigger' && name === trigger.name))
         await this.db.executeScript(trigger.sql);
@@ -143,11 +145,12 @@ function isOn(view: ObjectSnapshot, other: ObjectSnapshot): boolean {
  */
 export async function completeFile(
   db: DatabaseBridge,
+  historyTable: HistoryTable,
   file: FileEvidence,
   adopted: readonly ReplayStep[],
 ): Promise<Completion> {
   try {
-    return await new FileCompletion(db, file, adopted).complete();
+    return await new FileCompletion(db, historyTable, file, adopted).complete();
   } catch (error) {
     if (!isSqliteError(error, 'SQLITE_ERROR', 'SQLITE_CONSTRAINT', 'SQLITE_MISMATCH')) throw error;
     throw new UpgradeBridgeError(

@@ -67,9 +67,11 @@ export class LegacyBridge implements Bridge {
 
   /** Decides what is to be done, with the way back of unknown migrations where it is wanted. */
   async plan(db: DatabaseBridge, state: DatabaseState): Promise<MigrationPlan> {
-    const { migrations } = this.source;
+    const { migrations, historyTable } = this.source;
     const kept =
-      this.undoFromHistory && state.kind === 'managed' ? await keptMigrations(db, state, migrations) : [];
+      this.undoFromHistory && state.kind === 'managed'
+        ? await keptMigrations(db, historyTable, state, migrations)
+        : [];
     const plan = planMigrations(state, migrations, this.goal, kept);
     await refuseUnmetRequirements(db, plan.pending);
     return plan;
@@ -77,7 +79,7 @@ export class LegacyBridge implements Bridge {
 
   /** Says what a database is and what would be done. */
   readonly survey = async (db: DatabaseBridge): Promise<UpgradeWork> => {
-    const state = await this.recognise(await probeDatabase(db));
+    const state = await this.recognise(await probeDatabase(db, this.source.historyTable));
     const plan = await this.plan(db, state);
     if (state.kind === 'legacy') this.strict = true;
     return { state, plan, from: stateLabel(state) };
@@ -100,6 +102,7 @@ export class LegacyBridge implements Bridge {
   }
 
   readonly adopt = async (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
+    const { historyTable, logger } = this.source;
     const replay = await this.replayed();
     const { baseline } = work.plan;
     const versions = new Set(baseline.map(({ migration }) => migration.version));
@@ -107,9 +110,8 @@ export class LegacyBridge implements Bridge {
     const attempts: Attempt[] = [];
     for (const file of baseline) {
       const started = performance.now();
-      const { logger } = this.source;
       if (file.state === 'partial') {
-        const { completed } = await completeFile(db, file, adopted);
+        const { completed } = await completeFile(db, historyTable, file, adopted);
         logger.info({ file: file.migration.filename, objects: completed }, 'legacy migration completed');
         attempts.push(
           attemptAt(file.migration, {
@@ -125,7 +127,7 @@ export class LegacyBridge implements Bridge {
         );
       }
     }
-    this.proveBaseline(await readSchema(db), replay, work);
+    this.proveBaseline(await readSchema(db, historyTable), replay, work);
     return { attempts };
   };
 
@@ -136,7 +138,9 @@ export class LegacyBridge implements Bridge {
   readonly verify = async (db: DatabaseBridge, last: Migration | undefined): Promise<void> => {
     if (!this.strict || this.goal.kind !== 'newest') return;
     const { final } = await this.replayed();
-    const differences = compareSchemas(final, await readSchema(db)).filter(({ kind }) => kind !== 'extra');
+    const differences = compareSchemas(final, await readSchema(db, this.source.historyTable)).filter(
+      ({ kind }) => kind !== 'extra',
+    );
     if (differences.length === 0) return;
     throw new MigrationFailedError(
       'SCHEMA_MISMATCH',
@@ -165,7 +169,7 @@ export class LegacyBridge implements Bridge {
   }
 
   private replayed(): Promise<Replay> {
-    this.replay ??= replayMigrations(this.source.driver, this.source.migrations);
+    this.replay ??= replayMigrations(this.source, this.source.migrations);
     return this.replay;
   }
 }
@@ -282,7 +286,7 @@ async function change({
   terms,
   started,
 }: Change): Promise<UpgradeReport> {
-  const { driver, migrations, logger } = source;
+  const { driver, migrations, historyTable, logger } = source;
   const legacyMode = resolveLegacyMode(options.legacyMode);
   if (work.state.kind === 'legacy' && legacyMode !== 'bridge') {
     const report = reportIntent(options.database, work, performance.now() - started);
@@ -297,6 +301,7 @@ async function change({
     : await runMigrations({
         driver,
         target,
+        historyTable,
         bridge,
         settings: { ...resolveSettings(options), lossAllowed: terms.lossAllowed },
         logger,

@@ -1,7 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { MigrationFailedError } from '../errors.js';
 import { markTransaction, type GuardedStep } from './migration-guards.js';
-import { HISTORY_TABLE } from './migration-history.js';
+import type { HistoryTable } from './history-table.js';
 import type { MigrationConnection } from './migration.js';
 import { refuseForbidden } from './sql-script.js';
 
@@ -88,6 +88,7 @@ class CallQueue {
  */
 export async function lendConnection(
   db: DatabaseBridge,
+  historyTable: HistoryTable,
   filename: string,
   work: (connection: MigrationConnection) => Promise<void>,
 ): Promise<void> {
@@ -101,7 +102,7 @@ export async function lendConnection(
   const call = async <Result>(sql: string, statement: () => Promise<Result>): Promise<Result> => {
     if (!lent) throw tooLate(step);
     if (!allowed.has(sql)) {
-      refuseForbidden(sql, { file: filename, historyTable: HISTORY_TABLE });
+      refuseForbidden(sql, { file: filename, noTransaction: false, historyTable: historyTable.name });
       if (allowed.size >= REMEMBERED_TEXTS) allowed.clear();
       allowed.add(sql);
     }

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { MigrationFileError, messageOf } from '../errors.js';
 import { systemErrorCode } from './file-system.js';
 import { readHeader } from './migration-header.js';
-import { HISTORY_TABLE } from './migration-history.js';
+import { historyTableOf } from './migration-history.js';
 import { textOf } from './migration-text.js';
 import type { DownScript, Migration } from './migration.js';
-import { checkScript } from './sql-script.js';
+import { checkScript, refuseForbidden } from './sql-script.js';
 
 /** The one file in a folder of migrations that is SQL and no migration: the project's own checks. */
 export const CHECKS_FILE = 'checks.sql';
@@ -16,7 +16,7 @@ export const CHECKS_FILE = 'checks.sql';
 /** How migration files are read. */
 export interface MigrationFileOptions {
   /** The table that holds the history, which no file may write; `schema_migrations` unless told. */
-  readonly historyTable?: string;
+  readonly historyTable?: string | undefined;
 }
 
 /** The parts of a file name: `0004_add_chat_id.sql` is version 4, `add_chat_id`. */
@@ -88,7 +88,7 @@ export function parseDown(
 ): DownScript {
   const sql = textOf(bytes, filename);
   const { directives } = readHeader(sql, filename);
-  const { historyTable = HISTORY_TABLE } = options;
+  const { name: historyTable } = historyTableOf(options);
   const statements = checkScript(sql, {
     file: filename,
     noTransaction: directives.noTransaction,
@@ -110,7 +110,7 @@ export function parseMigration(
   const { version, name } = migrationName(filename);
   const sql = textOf(bytes, filename);
   const { description, directives, release, requires } = readHeader(sql, filename);
-  const { historyTable = HISTORY_TABLE } = options;
+  const { name: historyTable } = historyTableOf(options);
   const { noTransaction } = directives;
   const statements = checkScript(sql, { file: filename, noTransaction, historyTable });
   return {
@@ -125,6 +125,21 @@ export function parseMigration(
     release,
     requires,
   };
+}
+
+/**
+ * Refuses files that were read for a history of another name and write this one.
+ *
+ * @throws MigrationFileError (FORBIDDEN_STATEMENT) with the line
+ */
+export function refuseHistoryWrites(migrations: readonly Migration[], historyTable: string): void {
+  for (const { filename, sql, directives, down, code } of migrations) {
+    if (code !== undefined) continue;
+    for (const script of [{ filename, sql, directives }, ...(down === undefined ? [] : [down])]) {
+      const { noTransaction } = script.directives;
+      refuseForbidden(script.sql, { file: script.filename, noTransaction, historyTable });
+    }
+  }
 }
 
 /** The SHA-256 of a migration's text as `Migration.sql` holds it, in lower-case hexadecimal. */

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { isSqliteError, MigrationFailedError, type FailurePlace } from '../errors.js';
 import { foreignKeyName, type Inventory, type NamedObject } from './database-inventory.js';
-import { HISTORY_TABLE, type ToleratedViolations } from './migration-history.js';
+import type { ToleratedViolations } from './migration-history.js';
 import type { Directives } from './migration.js';
 import { foldName } from './sql-tokens.js';
 
@@ -172,7 +172,7 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
     throw failure(
       step,
       'OBJECTS_LOST',
-      `changed the history (${HISTORY_TABLE})`,
+      `changed the history (${after.historyTable})`,
       'Take out whatever writes that table, also by way of a trigger: its rows are written for you.',
     );
   return [...objects, ...rows, ...sequences];

@@ -4,15 +4,15 @@ import { chainRows, linkHash } from './history-chain.js';
 import {
   firstColumnNames,
   firstColumns,
-  HISTORY_TABLE,
   laterColumns,
   missingColumns,
   readHistoryShape,
+  type HistoryTable,
 } from './history-table.js';
 import type { Migration } from './migration.js';
 
 export { findTampering } from './history-chain.js';
-export { HISTORY_TABLE, readHistoryShape, type HistoryShape } from './history-table.js';
+export { historyTableOf, readHistoryShape, type HistoryShape, type HistoryTable } from './history-table.js';
 
 const statuses = ['applied', 'failed', 'rolled_back'] as const;
 const origins = ['migration', 'legacy', 'completed', 'baseline', 'repaired'] as const;
@@ -76,40 +76,63 @@ export interface KeptTexts {
 /** What a history row says before the database has given it a number. */
 export type Attempt = Omit<AppliedMigration, 'id'> & { readonly texts: KeptTexts };
 
-function badHistory(problem: string): UnreadableDatabaseError {
+function badHistory({ name }: HistoryTable, problem: string): UnreadableDatabaseError {
   return new UnreadableDatabaseError(
     'BAD_HISTORY',
-    `The history (table ${HISTORY_TABLE}) cannot be trusted: ${problem}.`,
+    `The history (table ${name}) cannot be trusted: ${problem}.`,
     {
       hint: 'Somebody changed the table by hand. Restore a backup, or put the row right and try again.',
     },
   );
 }
 
-function wholeNumber(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
-    throw badHistory(
-      `row ${String(row.id)} has ${JSON.stringify(value)} in ${column}, where a whole number belongs`,
-    );
-  return value;
-}
+/** One row of the table, of which nothing is believed unseen. */
+class HistoryRow {
+  constructor(
+    private readonly table: HistoryTable,
+    private readonly row: Row,
+  ) {}
 
-function text(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value !== 'string')
-    throw badHistory(`row ${String(row.id)} has ${JSON.stringify(value)} in ${column}, where text belongs`);
-  return value;
-}
+  wholeNumber(column: string): number {
+    const value = this.row[column];
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+    throw this.fault(`${JSON.stringify(value)} in ${column}, where a whole number belongs`);
+  }
 
-function oneOf<T extends string>(row: Row, column: string, allowed: readonly T[]): T {
-  const value = text(row, column);
-  const found = allowed.find((candidate) => candidate === value);
-  if (found === undefined)
-    throw badHistory(
-      `row ${String(row.id)} has "${value}" in ${column}, where one of ${allowed.join(', ')} belongs`,
-    );
-  return found;
+  text(column: string): string {
+    const value = this.row[column];
+    if (typeof value === 'string') return value;
+    throw this.fault(`${JSON.stringify(value)} in ${column}, where text belongs`);
+  }
+
+  optionalText(column: string): string | undefined {
+    const value = this.row[column];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  oneOf<T extends string>(column: string, allowed: readonly T[]): T {
+    const value = this.text(column);
+    const found = allowed.find((candidate) => candidate === value);
+    if (found !== undefined) return found;
+    throw this.fault(`"${value}" in ${column}, where one of ${allowed.join(', ')} belongs`);
+  }
+
+  details(): AttemptDetails {
+    if (this.row.details === null) return {};
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(this.text('details'));
+    } catch (error) {
+      if (error instanceof SyntaxError) throw this.fault('details that are not JSON');
+      throw error;
+    }
+    if (typeof parsed !== 'object' || parsed === null) throw this.fault('details that are not an object');
+    return detailsOf(parsed);
+  }
+
+  private fault(what: string): UnreadableDatabaseError {
+    return badHistory(this.table, `row ${String(this.row.id)} has ${what}`);
+  }
 }
 
 function isViolation(value: unknown): value is ToleratedViolations {
@@ -124,17 +147,7 @@ function isViolation(value: unknown): value is ToleratedViolations {
   );
 }
 
-function parseDetails(row: Row): AttemptDetails {
-  if (row.details === null) return {};
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text(row, 'details'));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw badHistory(`row ${String(row.id)} has details that are not JSON`);
-    throw error;
-  }
-  if (typeof parsed !== 'object' || parsed === null)
-    throw badHistory(`row ${String(row.id)} has details that are not an object`);
+function detailsOf(parsed: object): AttemptDetails {
   return {
     ...('completed' in parsed && Array.isArray(parsed.completed)
       ? { completed: parsed.completed.map(String) }
@@ -147,19 +160,20 @@ function parseDetails(row: Row): AttemptDetails {
   };
 }
 
-function toAppliedMigration(row: Row): AppliedMigration {
+function toAppliedMigration(table: HistoryTable, values: Row): AppliedMigration {
+  const row = new HistoryRow(table, values);
   return {
-    id: wholeNumber(row, 'id'),
-    version: wholeNumber(row, 'version'),
-    filename: text(row, 'filename'),
-    description: text(row, 'description'),
-    checksum: text(row, 'checksum'),
-    appliedAt: text(row, 'applied_at'),
-    executionTimeMs: wholeNumber(row, 'execution_time_ms'),
-    status: oneOf(row, 'status', statuses),
-    origin: oneOf(row, 'origin', origins),
-    details: parseDetails(row),
-    release: typeof row.release === 'string' ? row.release : undefined,
+    id: row.wholeNumber('id'),
+    version: row.wholeNumber('version'),
+    filename: row.text('filename'),
+    description: row.text('description'),
+    checksum: row.text('checksum'),
+    appliedAt: row.text('applied_at'),
+    executionTimeMs: row.wholeNumber('execution_time_ms'),
+    status: row.oneOf('status', statuses),
+    origin: row.oneOf('origin', origins),
+    details: row.details(),
+    release: row.optionalText('release'),
   };
 }
 
@@ -169,23 +183,23 @@ function toAppliedMigration(row: Row): AppliedMigration {
  * @throws UnreadableDatabaseError (BAD_HISTORY) when a row holds what this package never writes, when a version is
  *   applied twice without having been rolled back, or when a trigger hangs on the table
  */
-export async function readHistory(db: DatabaseBridge): Promise<AppliedMigration[]> {
-  const later = await missingColumns(db);
+export async function readHistory(db: DatabaseBridge, table: HistoryTable): Promise<AppliedMigration[]> {
+  const later = await missingColumns(db, table);
   const read = later.includes('release TEXT') ? firstColumnNames : [...firstColumnNames, 'release'];
-  const rows = await db.query(`SELECT ${read.join(', ')} FROM ${HISTORY_TABLE} ORDER BY id`);
+  const rows = await db.query(`SELECT ${read.join(', ')} FROM ${table.sql} ORDER BY id`);
   const [trigger] = await db.query(
     "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?",
-    [HISTORY_TABLE],
+    [table.key],
   );
-  if (trigger !== undefined) throw badHistory(`the trigger ${String(trigger.name)} hangs on it`);
-  const history = rows.map(toAppliedMigration);
+  if (trigger !== undefined) throw badHistory(table, `the trigger ${String(trigger.name)} hangs on it`);
+  const history = rows.map((row) => toAppliedMigration(table, row));
   const applied = new Set<number>();
   for (const attempt of history) {
     if (attempt.status === 'rolled_back') applied.delete(attempt.version);
     if (attempt.status !== 'applied') continue;
     // A repair adds a row to one that stands.
     if (applied.has(attempt.version) && attempt.origin !== 'repaired')
-      throw badHistory(`version ${attempt.version} is recorded as applied twice`);
+      throw badHistory(table, `version ${attempt.version} is recorded as applied twice`);
     applied.add(attempt.version);
   }
   return history;
@@ -208,24 +222,28 @@ export function toleratedViolations(history: readonly AppliedMigration[]): reado
 }
 
 /** Makes the history's table where there is none, and brings one of an earlier version of this package to today's shape. */
-export async function ensureHistory(db: DatabaseBridge): Promise<void> {
-  if ((await readHistoryShape(db)).kind === 'none') {
+export async function ensureHistory(db: DatabaseBridge, table: HistoryTable): Promise<void> {
+  if ((await readHistoryShape(db, table)).kind === 'none') {
     await db.executeScript(
-      `CREATE TABLE ${HISTORY_TABLE} (\n  ${[...firstColumns, ...laterColumns].join(',\n  ')}\n)`,
+      `CREATE TABLE ${table.sql} (\n  ${[...firstColumns, ...laterColumns].join(',\n  ')}\n)`,
     );
     return;
   }
-  const missing = await missingColumns(db);
-  for (const column of missing) await db.executeScript(`ALTER TABLE ${HISTORY_TABLE} ADD COLUMN ${column}`);
+  const missing = await missingColumns(db, table);
+  for (const column of missing) await db.executeScript(`ALTER TABLE ${table.sql} ADD COLUMN ${column}`);
   // Rows that were written before there was a chain are trusted once; a row that came later without one is not ours.
-  if (missing.includes('hash TEXT')) await chainRows(db);
+  if (missing.includes('hash TEXT')) await chainRows(db, table);
 }
 
 /** The texts that the history keeps of the newest applied row of a version. */
-export async function readKeptTexts(db: DatabaseBridge, version: number): Promise<KeptTexts> {
-  if ((await missingColumns(db)).length > 0) return { up: undefined, down: undefined };
+export async function readKeptTexts(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  version: number,
+): Promise<KeptTexts> {
+  if ((await missingColumns(db, table)).length > 0) return { up: undefined, down: undefined };
   const [row] = await db.query(
-    `SELECT up_sql, down_sql FROM ${HISTORY_TABLE} WHERE version = ? AND status = 'applied' ORDER BY id DESC LIMIT 1`,
+    `SELECT up_sql, down_sql FROM ${table.sql} WHERE version = ? AND status = 'applied' ORDER BY id DESC LIMIT 1`,
     [version],
   );
   return {
@@ -235,8 +253,12 @@ export async function readKeptTexts(db: DatabaseBridge, version: number): Promis
 }
 
 /** Adds one row to the history and links it to the one before. */
-export async function recordAttempt(db: DatabaseBridge, attempt: Attempt): Promise<void> {
-  const [last] = await db.query(`SELECT hash FROM ${HISTORY_TABLE} ORDER BY id DESC LIMIT 1`);
+export async function recordAttempt(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  attempt: Attempt,
+): Promise<void> {
+  const [last] = await db.query(`SELECT hash FROM ${table.sql} ORDER BY id DESC LIMIT 1`);
   const row = {
     version: attempt.version,
     filename: attempt.filename,
@@ -253,7 +275,7 @@ export async function recordAttempt(db: DatabaseBridge, attempt: Attempt): Promi
   };
   const names = [...Object.keys(row), 'hash'];
   await db.execute(
-    `INSERT INTO ${HISTORY_TABLE} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+    `INSERT INTO ${table.sql} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
     [...Object.values(row), linkHash(typeof last?.hash === 'string' ? last.hash : '', row)],
   );
 }

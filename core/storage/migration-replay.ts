@@ -1,5 +1,6 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
 import { isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
+import type { HistoryTable } from './history-table.js';
 import { lendConnection } from './migration-connection.js';
 import type { Migration, MigrationConnection } from './migration.js';
 import { emptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
@@ -17,6 +18,13 @@ export interface Replay {
   readonly steps: readonly ReplayStep[];
   /** The schema after the last file: what every upgraded database must have. */
   readonly final: SchemaSnapshot;
+}
+
+/** With what files are replayed. */
+export interface ReplayPlace {
+  readonly driver: DatabaseDriver;
+  /** The table that no migration may write, and that is no part of a schema. */
+  readonly historyTable: HistoryTable;
 }
 
 /** Failures for which the machine is to blame and not the file. */
@@ -74,33 +82,46 @@ export async function runAlone(
 }
 
 /** Runs a migration: its statements, or its code. */
-export async function runUp(db: DatabaseBridge, migration: Migration): Promise<void> {
+export async function runUp(
+  db: DatabaseBridge,
+  historyTable: HistoryTable,
+  migration: Migration,
+): Promise<void> {
   if (migration.code === undefined) await runStatements(db, migration);
-  else await runCode(db, migration.filename, migration.code.up);
+  else await runCode(db, historyTable, migration.filename, migration.code.up);
 }
 
 /** Runs the way back of a migration. */
-export async function runDown(db: DatabaseBridge, { filename, code, down }: Migration): Promise<void> {
-  if (code?.down !== undefined) await runCode(db, filename, code.down);
+export async function runDown(
+  db: DatabaseBridge,
+  historyTable: HistoryTable,
+  { filename, code, down }: Migration,
+): Promise<void> {
+  if (code?.down !== undefined) await runCode(db, historyTable, filename, code.down);
   else if (down !== undefined) await runStatements(db, down);
 }
 
 async function runCode(
   db: DatabaseBridge,
+  historyTable: HistoryTable,
   filename: string,
   code: (db: MigrationConnection) => Promise<void>,
 ): Promise<void> {
   try {
-    await lendConnection(db, filename, code);
+    await lendConnection(db, historyTable, filename, code);
   } catch (error) {
     if (error instanceof MigrationFailedError) throw error;
     throw failedAt(filename, undefined, error);
   }
 }
 
-async function replayOne(db: DatabaseBridge, migration: Migration): Promise<void> {
+async function replayOne(
+  db: DatabaseBridge,
+  historyTable: HistoryTable,
+  migration: Migration,
+): Promise<void> {
   try {
-    await runUp(db, migration);
+    await runUp(db, historyTable, migration);
   } catch (error) {
     if (!(error instanceof MigrationFailedError)) throw error;
     throw new MigrationFailedError('MIGRATION_FAILED', error.message, error.place, {
@@ -116,7 +137,7 @@ async function replayOne(db: DatabaseBridge, migration: Migration): Promise<void
  * @throws MigrationFailedError when a file does not run on what the files before it made
  */
 export async function replayMigrations(
-  driver: DatabaseDriver,
+  { driver, historyTable }: ReplayPlace,
   migrations: readonly Migration[],
 ): Promise<Replay> {
   const db = await driver.open(':memory:', 'create');
@@ -126,8 +147,8 @@ export async function replayMigrations(
     const steps: ReplayStep[] = [];
     let before = emptySchema;
     for (const migration of migrations) {
-      await replayOne(db, migration);
-      const after = await readSchema(db, parsed);
+      await replayOne(db, historyTable, migration);
+      const after = await readSchema(db, historyTable, parsed);
       steps.push({ migration, before, after });
       before = after;
     }
@@ -144,7 +165,7 @@ export async function replayMigrations(
  * @throws MigrationFailedError when a file does not run on what the files before it made
  */
 export async function replayApplied(
-  driver: DatabaseDriver,
+  place: ReplayPlace,
   migrations: readonly Migration[],
   applied: readonly { readonly version: number }[],
 ): Promise<SchemaSnapshot> {
@@ -153,9 +174,9 @@ export async function replayApplied(
   const standing = migrations.filter(({ version }) => versions.has(version));
   const all = migrations.filter(({ version }) => version <= newest);
   try {
-    return (await replayMigrations(driver, standing)).final;
+    return (await replayMigrations(place, standing)).final;
   } catch (error) {
     if (!(error instanceof MigrationFailedError) || all.length === standing.length) throw error;
-    return (await replayMigrations(driver, all)).final;
+    return (await replayMigrations(place, all)).final;
   }
 }

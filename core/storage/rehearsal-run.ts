@@ -8,6 +8,7 @@ import {
   type ErrorCode,
 } from '../errors.js';
 import { changeDatabase, type ChangeTerms } from './legacy-migrations.js';
+import { historyTableOf } from './migration-history.js';
 import type { RehearsalCopy } from './rehearsal-copy.js';
 import { RowObserver, type TouchedRows } from './touched-rows.js';
 import type { UpgradeOptions } from './upgrade-options.js';
@@ -60,7 +61,7 @@ export async function runOnCopy(
   { copy, options }: RehearsalRequest,
   terms: ChangeTerms,
 ): Promise<RehearsalRun> {
-  const observer = new RowObserver(sqlite3Driver, copy.path, ADOPTION);
+  const observer = new RowObserver(sqlite3Driver, copy.path, historyTableOf(options), ADOPTION);
   const events: StepEvent[] = [];
   const onProgress = (event: ProgressEvent): void => {
     if (event.kind === 'applying' || event.kind === 'rolling-back') observer.begin(event.filename);

@@ -7,6 +7,7 @@ import { inspectDatabase } from './database-inspection.js';
 import { readDatabase } from './database-reading.js';
 import { verifyDatabase, type Verification, type VerificationOptions } from './database-verification.js';
 import { upTo } from './legacy-migrations.js';
+import type { HistoryTable } from './migration-history.js';
 import { withRehearsalCopy, type RehearsalCopy } from './rehearsal-copy.js';
 import {
   runOnCopy,
@@ -73,7 +74,7 @@ export async function rehearseUpgrade(options: RehearsalOptions): Promise<Rehear
   const started = performance.now();
   const { fullCheckBytes } = resolveSettings(options);
   const source = await resolveSource(options);
-  const checks = await findChecks(options.migrations, options.checks);
+  const checks = await findChecks(options.migrations, options.checks, options);
   const file = await resolveDatabaseFile(options.database, 'read');
   if (!file.exists)
     throw new FileAccessError('MISSING_DATABASE', `There is no database at "${options.database}".`, {
@@ -113,11 +114,11 @@ async function rehearse(
   // The files are the same for every run, whoever edits them meanwhile.
   const settled = { ...options, migrations: source.migrations, code: undefined, logger };
   const request: RehearsalRequest = { copy, options: settled };
-  const before = await schemaOf(copy);
+  const before = await schemaOf(copy, source.historyTable);
   const start = roundTrip === true ? await contentAtStart(request, copy) : undefined;
 
   const first = await runOnCopy(request, upTo(options.to));
-  const schema = schemaChanges(before, await schemaOf(copy));
+  const schema = schemaChanges(before, await schemaOf(copy, source.historyTable));
   const verification = first.error === undefined ? await verified(copy, settled, checks) : undefined;
   const trip =
     roundTrip === true && first.error === undefined
@@ -157,13 +158,11 @@ async function verified(
 /** What a way down must lead back to. */
 async function contentAtStart(request: RehearsalRequest, copy: RehearsalCopy): Promise<Content | undefined> {
   const { kind } = await inspectDatabase(copy.path, request.options);
-  return kind === 'legacy'
-    ? contentOnceAdopted(request, copy)
-    : readContent(copy.path, request.options.signal);
+  return kind === 'legacy' ? contentOnceAdopted(request, copy) : readContent(copy.path, request.options);
 }
 
-async function schemaOf({ path }: RehearsalCopy): Promise<SchemaSnapshot> {
+async function schemaOf({ path }: RehearsalCopy, historyTable: HistoryTable): Promise<SchemaSnapshot> {
   return readDatabase(sqlite3Driver, await resolveDatabaseFile(path, 'read'), 'read-only', (db) =>
-    readSchema(db),
+    readSchema(db, historyTable),
   );
 }

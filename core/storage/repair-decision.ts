@@ -9,6 +9,7 @@ import {
   findTampering,
   toleratedViolations,
   type AppliedMigration,
+  type HistoryTable,
   type ToleratedViolations,
 } from './migration-history.js';
 import { refuseChanged, refuseMissing, refuseNewer } from './migration-plan.js';
@@ -60,9 +61,9 @@ export async function decideRepair(
   source: ResolvedSource,
   wishes: RepairWishes,
 ): Promise<RepairDecision> {
-  const state = await managedState(db);
+  const state = await managedState(db, source.historyTable);
   const files = new Map(source.migrations.map((migration) => [migration.version, migration]));
-  const tampering = await findTampering(db);
+  const tampering = await findTampering(db, source.historyTable);
   if (!wishes.acceptTampering) refuseTampering(tampering);
   refuseNewer(state.applied, source.migrations);
   const { markedApplied, markedPending } = resolveMarks(wishes, state, files);
@@ -70,7 +71,7 @@ export async function decideRepair(
   const kept = state.applied.filter(({ version }) => !pending.has(version));
   refuseMissing(kept, files);
   if (!wishes.acceptChanged) refuseChanged(kept, files);
-  const changes = await readChangedFiles(db, kept, source.migrations);
+  const changes = await readChangedFiles(db, source.historyTable, kept, source.migrations);
   const standing = source.migrations.filter(({ version }) =>
     [...kept, ...markedApplied].some((each) => each.version === version),
   );
@@ -110,8 +111,8 @@ export async function decideRepair(
   };
 }
 
-async function managedState(db: DatabaseBridge): Promise<ManagedState> {
-  const probed = await probeOwn(db);
+async function managedState(db: DatabaseBridge, table: HistoryTable): Promise<ManagedState> {
+  const probed = await probeOwn(db, table);
   if (probed.kind === 'managed') return probed;
   throw new UpgradeBridgeError('REPAIR_FAILED', `There is no history in "${db.location}" to repair.`, {
     hint: 'Nothing was changed. Upgrade the database first ("upgrade-bridge up"), or record what it holds ("upgrade-bridge baseline").',
@@ -176,8 +177,8 @@ async function decideMending(
   source: ResolvedSource,
   standing: readonly Migration[],
 ): Promise<Mending> {
-  const { steps, final } = await replayMigrations(source.driver, standing);
-  const live = await readSchema(db);
+  const { steps, final } = await replayMigrations(source, standing);
+  const live = await readSchema(db, source.historyTable);
   const findings = diagnose(final, live);
   const mendable = findings.filter(({ remedy }) => remedy.kind !== 'none');
   return {
@@ -190,7 +191,7 @@ async function decideMending(
     mend: async (writable) => {
       try {
         const checkViolations = await mendDrift(writable, mendable, live);
-        const left = diagnose(final, await readSchema(writable)).filter(
+        const left = diagnose(final, await readSchema(writable, source.historyTable)).filter(
           ({ remedy }) => remedy.kind !== 'none',
         );
         if (left.length === 0) return checkViolations;

@@ -2,6 +2,7 @@ import type { DatabaseBridge } from '../database/database-bridge.js';
 import { MigrationFailedError } from '../errors.js';
 import { takeInventory } from './database-inventory.js';
 import { guardAgainstLoss, markTransaction, type GuardedStep } from './migration-guards.js';
+import type { HistoryTable } from './migration-history.js';
 import type { RollBack } from './migration-plan.js';
 import { runDown } from './migration-replay.js';
 
@@ -27,6 +28,7 @@ export function rollBackStep({ migration }: RollBack, lossAllowed: boolean): Gua
  */
 export async function refuseLosses(
   db: DatabaseBridge,
+  historyTable: HistoryTable,
   undo: readonly RollBack[],
   settings: { readonly countRows: boolean },
 ): Promise<void> {
@@ -34,13 +36,13 @@ export async function refuseLosses(
   let failure: MigrationFailedError | undefined;
   await db.executeScript('SAVEPOINT trial');
   try {
-    let before = await takeInventory(db, settings);
+    let before = await takeInventory(db, historyTable, settings);
     for (const each of undo) {
       const step = rollBackStep(each, true);
       const finish = await markTransaction(db);
-      await runDown(db, each.migration);
+      await runDown(db, historyTable, each.migration);
       await finish(step);
-      const after = await takeInventory(db, settings);
+      const after = await takeInventory(db, historyTable, settings);
       const lost = guardAgainstLoss(step, before, after);
       losses.push(...lost.map((loss) => `${each.migration.filename}: ${loss}`));
       before = after;

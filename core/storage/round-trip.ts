@@ -5,6 +5,7 @@ import { sqlite3Driver } from '../database/sqlite3-bridge.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import { upTo, type ChangeTerms } from './legacy-migrations.js';
+import { historyTableOf } from './migration-history.js';
 import { hasWayBack } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import type { RehearsalCopy } from './rehearsal-copy.js';
@@ -18,6 +19,7 @@ import {
 import { schemaChanges, type SchemaChange } from './schema-changes.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import { compareDigests, digestTables, type RowDifference, type TableDigest } from './table-digest.js';
+import type { UpgradeOptions } from './upgrade-options.js';
 import { withInterrupt } from './verified-copy.js';
 
 /** How two states of a database differ. */
@@ -59,10 +61,17 @@ export interface Content {
 const noDifference: ContentDifference = { schema: [], rows: [] };
 
 /** Reads what is in a database; memory does not grow with its rows. */
-export async function readContent(path: string, signal: AbortSignal | undefined): Promise<Content> {
+export async function readContent(
+  path: string,
+  { historyTable, signal }: Pick<UpgradeOptions, 'historyTable' | 'signal'>,
+): Promise<Content> {
+  const table = historyTableOf({ historyTable });
   const file = await resolveDatabaseFile(path, 'read');
   return readDatabase(sqlite3Driver, file, 'read-only', (db) =>
-    withInterrupt(db, signal, async () => ({ schema: await readSchema(db), tables: await digestTables(db) })),
+    withInterrupt(db, signal, async () => ({
+      schema: await readSchema(db, table),
+      tables: await digestTables(db, table),
+    })),
   );
 }
 
@@ -81,7 +90,7 @@ export async function contentOnceAdopted(
       { copy: second, options: { ...options, onProgress: undefined } },
       upTo(0),
     );
-    return error === undefined ? await readContent(second.path, options.signal) : undefined;
+    return error === undefined ? await readContent(second.path, options) : undefined;
   } finally {
     for (const ending of ['', '-wal', '-shm', '-journal'])
       await rm(`${second.path}${ending}`, { force: true });
@@ -106,20 +115,20 @@ export async function goRoundTrip(
   // What lies below a file that cannot be undone cannot be reached.
   const undoable = lacking[0] === undefined ? applied : applied.slice(0, applied.indexOf(lacking[0]));
 
-  const up = await readContent(copy.path, options.signal);
+  const up = await readContent(copy.path, options);
   const down = await runOnCopy(request, undoing(undoable.map(({ version }) => version)));
   const withoutWayBack = lacking.map(({ filename }) => filename).reverse();
   const losses = down.report?.losses ?? [];
   const told = { withoutWayBack, losses, afterDown: noDifference, afterUpAgain: noDifference };
   if (down.error !== undefined) return { ...told, ok: false, steps: down.steps, error: down.error };
 
-  const below = await readContent(copy.path, options.signal);
+  const below = await readContent(copy.path, options);
   const again = await runOnCopy(request, upTo(options.to));
   const steps = [...down.steps, ...again.steps];
   const afterDown = start === undefined || lacking.length > 0 ? noDifference : difference(start, below);
   if (again.error !== undefined) return { ...told, ok: false, steps, afterDown, error: again.error };
 
-  const afterUpAgain = difference(up, await readContent(copy.path, options.signal));
+  const afterUpAgain = difference(up, await readContent(copy.path, options));
   const isSame = afterUpAgain.schema.length === 0 && afterUpAgain.rows.length === 0;
   const ok = isSame && afterDown.schema.length === 0 && lacking.length === 0;
   return { ...told, ok, steps, afterDown, afterUpAgain, error: undefined };

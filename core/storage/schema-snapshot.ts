@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { HISTORY_TABLE } from './migration-history.js';
+import type { HistoryTable } from './history-table.js';
 import { foldName, isKeyword, tokenize, type Token } from './sql-tokens.js';
 import {
   normaliseTokens,
@@ -75,11 +75,13 @@ function resolveImpliedKeys(
 /**
  * Reads the schema of a database.
  *
+ * @param historyTable the table that is left out; undefined to leave out none but SQLite's own
  * @param parsed definitions that were parsed before, by statement; a caller that reads many similar schemas passes the
  *   same map each time
  */
 export async function readSchema(
   db: DatabaseBridge,
+  historyTable: HistoryTable | undefined,
   parsed: Map<string, TableDefinition> = new Map<string, TableDefinition>(),
 ): Promise<SchemaSnapshot> {
   const rows = await db.query(
@@ -87,7 +89,7 @@ export async function readSchema(
      WHERE s.sql IS NOT NULL AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.tbl_name) <> ?
        AND NOT EXISTS (SELECT 1 FROM pragma_table_list AS l WHERE l.schema = 'main' AND l.type = 'shadow' AND l.name = s.tbl_name)
      ORDER BY s.rowid`,
-    [HISTORY_TABLE],
+    [historyTable?.key ?? ''],
   );
   const tables = new Map<string, TableSnapshot>();
   const objects = new Map<string, ObjectSnapshot>();

@@ -45,17 +45,13 @@ export function checkScript(sql: string, options: ScriptOptions): readonly State
 }
 
 /**
- * Refuses SQL that a migration in code hands over, for the reasons for which it may not stand in a file. Bind parameters
- * may: code has values for them.
+ * Refuses SQL for the reasons for which it may not stand in a file. Bind parameters may: code has values for them.
  *
  * @throws MigrationFileError with the line within the SQL, the reason and what to write instead
  */
-export function refuseForbidden(
-  sql: string,
-  { file, historyTable }: Omit<ScriptOptions, 'noTransaction'>,
-): void {
+export function refuseForbidden(sql: string, { file, noTransaction, historyTable }: ScriptOptions): void {
   for (const { tokens, line } of eachStatement(sql, readableTokens(sql, file, 'variables'))) {
-    const refusal = forbiddenStatement(tokens, false, historyTable);
+    const refusal = forbiddenStatement(tokens, noTransaction, historyTable);
     if (refusal !== undefined) throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, line, file);
   }
 }

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { isSqliteError } from '../errors.js';
-import { HISTORY_TABLE } from './migration-history.js';
+import type { HistoryTable } from './history-table.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 
@@ -45,7 +45,7 @@ interface Reading {
 
 const ordinaryTables = `SELECT name, type, wr FROM pragma_table_list
   WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-    AND lower(name) <> '${HISTORY_TABLE}'
+    AND lower(name) <> ?
   ORDER BY name`;
 
 /**
@@ -54,9 +54,12 @@ const ordinaryTables = `SELECT name, type, wr FROM pragma_table_list
  *
  * A virtual table that cannot be read here, because its module is the program's own, is left out.
  */
-export async function digestTables(db: DatabaseBridge): Promise<Map<string, TableDigest>> {
+export async function digestTables(
+  db: DatabaseBridge,
+  { key }: HistoryTable,
+): Promise<Map<string, TableDigest>> {
   const digests = new Map<string, TableDigest>();
-  for (const { name, type, wr } of await db.query(ordinaryTables)) {
+  for (const { name, type, wr } of await db.query(ordinaryTables, [key])) {
     const table = String(name);
     try {
       digests.set(foldName(table), await digestTable(db, await readingOf(db, table, wr === 1)));

@@ -1,6 +1,6 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
 import { nameAt } from './forbidden-statements.js';
-import { HISTORY_TABLE } from './migration-history.js';
+import type { HistoryTable } from './history-table.js';
 import { splitStatements } from './sql-script.js';
 import { foldName, isKeyword, tokenize, type Token } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
@@ -106,6 +106,7 @@ export class RowObserver {
   constructor(
     private readonly inner: DatabaseDriver,
     private readonly location: string,
+    private readonly historyTable: HistoryTable,
     first: string,
   ) {
     this.current = this.begin(first);
@@ -188,7 +189,7 @@ export class RowObserver {
       const rows = await changes();
       this.direct += rows;
       // Each step ends with the row that the history gets for it.
-      if (foldName(statement.table) === HISTORY_TABLE) await this.settle(db);
+      if (foldName(statement.table) === this.historyTable.key) await this.settle(db);
       else this.add(statement.table, statement.change, rows);
     }
   }

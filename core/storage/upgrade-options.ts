@@ -7,7 +7,8 @@ import type { BackupPolicy } from './backup-policy.js';
 import { mergeMigrations, type CodeMigration } from './code-migrations.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import type { LegacyMode } from './legacy-mode.js';
-import { readMigrations } from './migration-files.js';
+import { readMigrations, refuseHistoryWrites } from './migration-files.js';
+import { historyTableOf, type HistoryTable } from './migration-history.js';
 import { defaultLockWaitMs } from './migration-lock.js';
 import type { RunnerSettings } from './upgrade-request.js';
 import type { Migration } from './migration.js';
@@ -25,6 +26,11 @@ export interface MigrationSource {
    * and has no history is foreign.
    */
   readonly legacy?: LegacyVersions | undefined;
+  /**
+   * The name of the table that holds the history: letters, digits and `_`. Default: `schema_migrations`. A database that
+   * has its history under another name is refused.
+   */
+  readonly historyTable?: string | undefined;
   readonly logger?: Logger | undefined;
 }
 
@@ -66,6 +72,7 @@ export const sharedOptionNames = {
   countRows: true,
   database: true,
   fullCheckBytes: true,
+  historyTable: true,
   legacy: true,
   legacyMode: true,
   lockWaitMs: true,
@@ -87,6 +94,7 @@ export interface ResolvedSource {
   readonly driver: DatabaseDriver;
   readonly migrations: readonly Migration[];
   readonly legacy: LegacyVersions;
+  readonly historyTable: HistoryTable;
   readonly logger: Logger;
 }
 
@@ -95,18 +103,23 @@ export interface ResolvedSource {
  * against it.
  *
  * @throws MigrationFileError when a file, the folder or the table is not as it must be, or two have the same number
- * @throws InvalidOptionError when a migration in code is not as it must be
+ * @throws InvalidOptionError when a migration in code, or the name of the history's table, is not as it must be
  */
 export async function resolveSource(
   source: MigrationSource,
   driver: DatabaseDriver = sqlite3Driver,
 ): Promise<ResolvedSource> {
+  const historyTable = historyTableOf(source);
   const files =
-    typeof source.migrations === 'string' ? await readMigrations(source.migrations) : source.migrations;
+    typeof source.migrations === 'string'
+      ? await readMigrations(source.migrations, { historyTable: historyTable.name })
+      : source.migrations;
   const migrations = mergeMigrations(files, source.code ?? []);
+  // What was read before was perhaps read for a history of another name.
+  if (files === source.migrations) refuseHistoryWrites(migrations, historyTable.name);
   const legacy = source.legacy ?? {};
   refuseUnknownVersions(legacy, migrations);
-  return { driver, migrations, legacy, logger: moduleLogger(source.logger, 'upgrade') };
+  return { driver, migrations, legacy, historyTable, logger: moduleLogger(source.logger, 'upgrade') };
 }
 
 function isVersionList(value: unknown): value is readonly number[] {

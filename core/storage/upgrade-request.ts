@@ -4,7 +4,7 @@ import type { BackupPolicy } from './backup-policy.js';
 import type { DatabaseFile } from './database-file.js';
 import type { Inventory } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
-import type { Attempt } from './migration-history.js';
+import type { Attempt, HistoryTable } from './migration-history.js';
 import type { MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import type { CheckViolations } from './table-rebuild.js';
@@ -52,6 +52,7 @@ export interface ChangeRequest {
   readonly driver: DatabaseDriver;
   /** The database's file, or the one connection to a database in memory. */
   readonly target: DatabaseFile | DatabaseBridge;
+  readonly historyTable: HistoryTable;
   readonly settings: RunnerSettings;
   readonly logger: Logger;
   readonly progress: Progress;

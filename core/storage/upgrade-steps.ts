@@ -165,7 +165,7 @@ export class UpgradeSteps {
     return this.attempting('applied', migration, async (started) => {
       const before = await this.inventory();
       const finish = await markTransaction(this.db);
-      await runUp(this.db, migration);
+      await runUp(this.db, this.request.historyTable, migration);
       await finish(stepOf(migration));
       const after = await this.guard(stepOf(migration), before);
       await this.recordApplied(migration, { before, after, started, work });
@@ -179,7 +179,7 @@ export class UpgradeSteps {
     return this.attempting('rolled back', migration, async (started) => {
       const before = await this.inventory();
       const finish = await markTransaction(this.db);
-      await runDown(this.db, migration);
+      await runDown(this.db, this.request.historyTable, migration);
       await finish(guarded);
       const after = await this.guard(guarded, before);
       await this.recordRolledBack(undone, started);
@@ -214,13 +214,14 @@ export class UpgradeSteps {
 
   /** The guard of one step tells all of its losses; before several steps, the losses of all of them are told. */
   private async refuseLosses({ plan: { undo } }: UpgradeWork): Promise<void> {
-    const { lossAllowed, countRows } = this.request.settings;
+    const { historyTable, settings } = this.request;
+    const { lossAllowed, countRows } = settings;
     const [first] = undo;
     if (first === undefined || lossAllowed || this.lossesRefused) return;
     this.lossesRefused = true;
     if (undo.length === 1) return;
     try {
-      await refuseLosses(this.db, undo, { countRows });
+      await refuseLosses(this.db, historyTable, undo, { countRows });
     } catch (error) {
       throw new FailedAttempt('rolled back', first.migration, performance.now(), error);
     }
@@ -270,14 +271,14 @@ export class UpgradeSteps {
   /** Compares what a step left with what it found; what it left is also what the next step finds. */
   private async guard(step: GuardedStep, before: Inventory): Promise<Inventory> {
     await guardAgainstLeftovers(this.db, step);
-    const after = await takeInventory(this.db, this.request.settings);
+    const after = await takeInventory(this.db, this.request.historyTable, this.request.settings);
     this.losses.push(...guardAgainstLoss(step, before, after));
     return after;
   }
 
   private async record(attempt: Attempt): Promise<void> {
-    await ensureHistory(this.db);
-    await recordAttempt(this.db, attempt);
+    await ensureHistory(this.db, this.request.historyTable);
+    await recordAttempt(this.db, this.request.historyTable, attempt);
     this.attempts.push(attempt);
     if (attempt.status !== 'applied') return;
     const { version } = attempt;
@@ -287,7 +288,7 @@ export class UpgradeSteps {
 
   /** user_version tells the newest version while it fits, and otherwise how many migrations stand applied. */
   private async newestStamp(): Promise<number> {
-    const applied = appliedMigrations(await readHistory(this.db));
+    const applied = appliedMigrations(await readHistory(this.db, this.request.historyTable));
     const newest = applied.at(-1)?.version ?? 0;
     return newest <= LARGEST_USER_VERSION ? newest : applied.length;
   }
@@ -300,7 +301,7 @@ export class UpgradeSteps {
   private async inventory(): Promise<Inventory> {
     const version = await dataVersion(this.db);
     if (this.latest?.dataVersion === version) return this.latest.inventory;
-    const inventory = await takeInventory(this.db, this.request.settings);
+    const inventory = await takeInventory(this.db, this.request.historyTable, this.request.settings);
     this.latest = { inventory, dataVersion: version };
     return inventory;
   }
@@ -345,8 +346,8 @@ export class UpgradeSteps {
     const outcome = { status: 'failed', origin: 'migration', executionTimeMs, details: { error } } as const;
     try {
       await withTransaction(this.db, async () => {
-        await ensureHistory(this.db);
-        await recordAttempt(this.db, attemptAt(migration, outcome));
+        await ensureHistory(this.db, this.request.historyTable);
+        await recordAttempt(this.db, this.request.historyTable, attemptAt(migration, outcome));
       });
     } catch (unrecorded) {
       logger.warn({ err: messageOf(unrecorded) }, 'the failed attempt could not be recorded');

@@ -121,3 +121,53 @@ describe('history', () => {
     expect(end.stderr).toContain("Error: Unknown option '--migrations'.\n");
   });
 });
+
+describe('--history-table', () => {
+  const source = ['--database', 'data/notes.db', '--migrations', 'sql'] as const;
+  const named = [...source, '--history-table', 'migrations'] as const;
+
+  beforeEach(() => folder.files('sql', notesFiles));
+
+  test('names the history to every command that looks at it', async () => {
+    expect((await folder.run('up', ...named, '--no-backup')).status).toBe(0);
+    for (const words of [
+      ['status', ...named, '--check'],
+      ['verify', ...named, '--strict'],
+      ['plan', ...named],
+      ['rehearse', ...named],
+      ['down', ...named, '--no-backup', '--yes'],
+      ['to', '3', ...named, '--no-backup'],
+      ['repair', ...named, '--dry-run'],
+    ]) {
+      const { status, stderr } = await folder.run(...words);
+      expect({ words, status, stderr }).toMatchObject({ status: 0 });
+    }
+    const end = await history('data/notes.db', '--history-table', 'MIGRATIONS', '--json');
+    expect(documentOf(end)).toHaveLength(5);
+    expect((await folder.run('baseline', ...named)).stderr).toContain('BASELINE_MISMATCH');
+  });
+
+  test('is to be said again, and right', async () => {
+    await folder.run('up', ...named, '--no-backup');
+    for (const command of ['status', 'verify', 'plan', 'up'] as const) {
+      const { status, stderr } = await folder.run(command, ...source);
+      expect(status).toBe(1);
+      expect(stderr).toContain(
+        'The database keeps its history in the table migrations, and not in schema_migrations.',
+      );
+      expect(stderr).toContain('--history-table migrations');
+      expect(stderr).toContain('HISTORY_ELSEWHERE');
+    }
+    expect((await history('data/notes.db')).stderr).toContain('HISTORY_ELSEWHERE');
+  });
+
+  test('takes no name that no table can have', async () => {
+    for (const name of ['sqlite_history', 'a"b', '1st', 'main.migrations']) {
+      const { status, stderr } = await folder.run('status', ...source, '--history-table', name);
+      expect({ name, status }).toEqual({ name, status: 64 });
+      expect(stderr).toContain("The history's table must be named by letters, digits and _");
+    }
+    const { status, stderr } = await folder.run('status', ...source, '--history-table', '');
+    expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining('is missing') });
+  });
+});

@@ -10,6 +10,7 @@ import { compareSchemas } from '../../core/storage/schema-comparison.js';
 import { readSchema, type SchemaSnapshot } from '../../core/storage/schema-snapshot.js';
 import { copyDatabase, hashesIn, withCopy } from '../support/database-copy.js';
 import { dumpDatabase, type DatabaseDump } from '../support/database-dump.js';
+import { historyTable } from '../support/history-table.js';
 import { buildLegacyDatabase, legacyFixtures, type LegacyFixture } from '../support/legacy-databases.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import {
@@ -56,7 +57,7 @@ async function snapshotOf(path: string): Promise<SchemaSnapshot> {
   return withCopy(path, async (copy) => {
     const db = await sqlite3Driver.open(copy, 'read-only');
     try {
-      return await readSchema(db);
+      return await readSchema(db, historyTable);
     } finally {
       await db.close();
     }

@@ -10,6 +10,7 @@ import { compareSchemas } from '../../core/storage/schema-comparison.js';
 import { readSchema, type SchemaSnapshot } from '../../core/storage/schema-snapshot.js';
 import { hashesIn } from '../support/database-copy.js';
 import { dumpDatabase } from '../support/database-dump.js';
+import { historyTable } from '../support/history-table.js';
 import {
   buildLegacyDatabase,
   claimedObjects,
@@ -170,7 +171,7 @@ let fresh: { schema: SchemaSnapshot; described: DescribedSchema; behaviour: read
 async function snapshotOf(path: string): Promise<SchemaSnapshot> {
   const db = await sqlite3Driver.open(path, 'read-only');
   try {
-    return await readSchema(db);
+    return await readSchema(db, historyTable);
   } finally {
     await db.close();
   }

@@ -2,17 +2,19 @@ import { describe, expect, it } from '@jest/globals';
 
 import { countViolations, foreignKeyName, takeInventory } from '../../core/storage/database-inventory.js';
 import { ensureHistory } from '../../core/storage/migration-history.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 
 describe('takeInventory', () => {
   it('finds nothing in an empty database', () =>
     withDatabase('', async (db) => {
-      expect(await takeInventory(db, { countRows: true })).toEqual({
+      expect(await takeInventory(db, historyTable, { countRows: true })).toEqual({
         rows: new Map(),
         objects: [],
         sequences: new Map(),
         foreignKeys: new Set(),
         violations: [],
+        historyTable: 'schema_migrations',
         attempts: 0,
       });
     }));
@@ -24,8 +26,8 @@ describe('takeInventory', () => {
        CREATE TABLE sqliteX (a); CREATE VIRTUAL TABLE texts USING fts5(body); INSERT INTO texts VALUES ('x'), ('y'), ('z');
        ANALYZE;`,
       async (db) => {
-        await ensureHistory(db);
-        const { rows, objects, attempts } = await takeInventory(db, { countRows: true });
+        await ensureHistory(db, historyTable);
+        const { rows, objects, attempts } = await takeInventory(db, historyTable, { countRows: true });
         expect(Object.fromEntries(rows)).toEqual({ t: 2, 'odd "name"': 1, sqliteX: 0, texts: 3 });
         expect(objects.filter(({ table }) => table === 't')).toEqual([
           { type: 'table', name: 't', table: 't' },
@@ -34,7 +36,7 @@ describe('takeInventory', () => {
         ]);
         expect(objects.some(({ name }) => name.includes('schema_migrations'))).toBe(false);
         expect(attempts).toBe(0);
-        expect((await takeInventory(db, { countRows: false })).rows.size).toBe(0);
+        expect((await takeInventory(db, historyTable, { countRows: false })).rows.size).toBe(0);
       },
     ));
 
@@ -43,7 +45,7 @@ describe('takeInventory', () => {
       `CREATE TABLE t (a, b AS (a) STORED, c AS (a)); CREATE INDEX i ON t (a); CREATE VIEW v AS SELECT a FROM t;
        CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END; CREATE VIRTUAL TABLE f USING fts5(x);`,
       async (db) => {
-        const { objects } = await takeInventory(db, { countRows: false });
+        const { objects } = await takeInventory(db, historyTable, { countRows: false });
         const named = objects
           .filter(({ table }) => !table.startsWith('f_'))
           .map(({ type, name }) => `${type} ${name}`);
@@ -67,7 +69,7 @@ describe('takeInventory', () => {
          VALUES ('table', 'theirs', 'theirs', 0, 'CREATE VIRTUAL TABLE theirs USING their_module(a)');
        PRAGMA writable_schema = RESET;`,
       async (db) => {
-        const { rows } = await takeInventory(db, { countRows: true });
+        const { rows } = await takeInventory(db, historyTable, { countRows: true });
         expect(Object.fromEntries(rows)).toEqual({ t: 1 });
       },
     ));
@@ -77,7 +79,7 @@ describe('takeInventory', () => {
       `CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT); CREATE TABLE u (id INTEGER PRIMARY KEY AUTOINCREMENT);
        INSERT INTO sqlite_sequence VALUES ('t', 9223372036854775807), ('u', 'many');`,
       async (db) => {
-        const { sequences } = await takeInventory(db, { countRows: false });
+        const { sequences } = await takeInventory(db, historyTable, { countRows: false });
         expect([...sequences]).toEqual([['t', 9_223_372_036_854_775_807n]]);
       },
     ));
@@ -94,7 +96,7 @@ describe('countViolations', () => {
           { table: 'c', columns: 'q', parent: 'q', rows: 3 },
           { table: 'c', columns: 'x,y', parent: 'p', rows: 2 },
         ]);
-        const { foreignKeys } = await takeInventory(db, { countRows: false });
+        const { foreignKeys } = await takeInventory(db, historyTable, { countRows: false });
         expect(foreignKeys).toEqual(
           new Set([
             foreignKeyName({ table: 'c', columns: 'q', parent: 'q' }),

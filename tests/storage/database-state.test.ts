@@ -11,6 +11,7 @@ import {
 import { attemptAt, ensureHistory, recordAttempt } from '../../core/storage/migration-history.js';
 import { replayMigrations } from '../../core/storage/migration-replay.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 import { migrationsOf } from '../support/migration-values.js';
 
@@ -19,9 +20,9 @@ const legacy = { 1: [1] };
 
 /** What a database is that was made by a script, and whether the files had to be asked. */
 async function recognised(script: string): Promise<{ kind: string; asked: boolean }> {
-  const replay = await replayMigrations(sqlite3Driver, migrations);
+  const replay = await replayMigrations({ driver: sqlite3Driver, historyTable }, migrations);
   return withDatabase(script, async (db) => {
-    const probed = await probeDatabase(db);
+    const probed = await probeDatabase(db, historyTable);
     return { kind: recogniseDatabase(probed, replay, legacy).kind, asked: needsReplay(probed) };
   });
 }
@@ -45,14 +46,15 @@ describe('a database is recognised as', () => {
     ['empty', 'failed'],
   ] as const)('%s where its history knows one migration that was %s', async (kind, status) => {
     await withDatabase('', async (db) => {
-      await ensureHistory(db);
+      await ensureHistory(db, historyTable);
       for (const migration of migrations)
         await recordAttempt(
           db,
+          historyTable,
           attemptAt(migration, { status, origin: 'migration', executionTimeMs: 1, details: {} }),
         );
-      const probed = await probeDatabase(db);
-      const replay = await replayMigrations(sqlite3Driver, migrations);
+      const probed = await probeDatabase(db, historyTable);
+      const replay = await replayMigrations({ driver: sqlite3Driver, historyTable }, migrations);
       expect(recogniseDatabase(probed, replay, legacy).kind).toBe(kind);
     });
   });

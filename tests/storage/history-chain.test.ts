@@ -12,6 +12,7 @@ import {
 import { checksumOf } from '../../core/storage/migration-files.js';
 import { findTampering } from '../../core/storage/migration-history.js';
 import { hashesIn } from '../support/database-copy.js';
+import { historyTable } from '../support/history-table.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 import { journalModes } from '../support/storage-database.js';
 
@@ -56,7 +57,7 @@ describe.each(journalModes)('the history, in %s mode,', (journal) => {
   async function tampering(): Promise<string[]> {
     const db = await sqlite3Driver.open(scratch.path, 'read-only');
     try {
-      return await findTampering(db);
+      return await findTampering(db, historyTable);
     } finally {
       await db.close();
     }

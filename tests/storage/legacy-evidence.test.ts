@@ -9,15 +9,16 @@ import {
 } from '../../core/storage/legacy-evidence.js';
 import { replayMigrations, type Replay } from '../../core/storage/migration-replay.js';
 import { readSchema } from '../../core/storage/schema-snapshot.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 import { migrationsOf } from '../support/migration-values.js';
 import { notesFiles, notesLegacyVersions, notesMigrations } from '../support/notes-world.js';
 
 const replayOf = (files: Readonly<Record<string, string>>): Promise<Replay> =>
-  replayMigrations(sqlite3Driver, migrationsOf(files));
+  replayMigrations({ driver: sqlite3Driver, historyTable }, migrationsOf(files));
 
 const weighed = (live: string, claim: number, replay: Replay, legacy: LegacyVersions): Promise<Evidence> =>
-  withDatabase(live, async (db) => weighEvidence(await readSchema(db), claim, replay, legacy));
+  withDatabase(live, async (db) => weighEvidence(await readSchema(db, historyTable), claim, replay, legacy));
 
 /** One line a file: its number, its state, what is missing of it and what has another form. */
 function linesOf(evidence: Evidence): readonly string[] {
@@ -38,7 +39,7 @@ describe('the notes of another project', () => {
   let replay: Replay;
 
   beforeAll(async () => {
-    replay = await replayMigrations(sqlite3Driver, notesMigrations);
+    replay = await replayMigrations({ driver: sqlite3Driver, historyTable }, notesMigrations);
   });
 
   const weigh = (live: string, claim: number): Promise<Evidence> =>

@@ -19,6 +19,7 @@ import {
 } from '../../core/storage/migration-history.js';
 import type { Migration } from '../../core/storage/migration.js';
 import { hashesIn } from '../support/database-copy.js';
+import { historyTable } from '../support/history-table.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import { migrationOf } from '../support/migration-values.js';
 
@@ -38,31 +39,31 @@ async function record(
   version: number,
   outcome: Partial<Parameters<typeof attemptAt>[1]> = {},
 ): Promise<void> {
-  await recordAttempt(db, attemptAt(migration(version), { ...done, ...outcome }));
+  await recordAttempt(db, historyTable, attemptAt(migration(version), { ...done, ...outcome }));
 }
 
 describe('the history', () => {
   it('is none where there is no such table, and is made where it is none', async () => {
-    expect(await readHistoryShape(db)).toEqual({ kind: 'none' });
-    await ensureHistory(db);
-    expect(await readHistoryShape(db)).toEqual({ kind: 'ours' });
-    expect(await readHistory(db)).toEqual([]);
+    expect(await readHistoryShape(db, historyTable)).toEqual({ kind: 'none' });
+    await ensureHistory(db, historyTable);
+    expect(await readHistoryShape(db, historyTable)).toEqual({ kind: 'ours' });
+    expect(await readHistory(db, historyTable)).toEqual([]);
   });
 
   it('is left alone where it is there', async () => {
-    await ensureHistory(db);
+    await ensureHistory(db, historyTable);
     await record(1);
-    await ensureHistory(db);
-    expect(await readHistory(db)).toHaveLength(1);
+    await ensureHistory(db, historyTable);
+    expect(await readHistory(db, historyTable)).toHaveLength(1);
   });
 
   it('gives back what was recorded, oldest first', async () => {
-    await ensureHistory(db);
+    await ensureHistory(db, historyTable);
     await record(3, { origin: 'legacy' });
     await record(1, { status: 'failed', details: { error: 'it fell' } });
     await record(1, { origin: 'completed', details: { completed: ['table x'] } });
     await record(2, { details: { violations: [{ table: 't', columns: 'a', parent: 'p', rows: 3 }] } });
-    const history = await readHistory(db);
+    const history = await readHistory(db, historyTable);
     expect(
       history.map(({ id, version, status, origin, details }) => ({ id, version, status, origin, details })),
     ).toEqual([
@@ -84,45 +85,45 @@ describe('the history', () => {
   });
 
   it('lets a version stand by its newest row', async () => {
-    await ensureHistory(db);
+    await ensureHistory(db, historyTable);
     await record(1);
     await record(2);
     await record(2, { status: 'rolled_back' });
     await record(3, { status: 'failed' });
-    expect(appliedMigrations(await readHistory(db)).map(({ version }) => version)).toEqual([1]);
+    expect(appliedMigrations(await readHistory(db, historyTable)).map(({ version }) => version)).toEqual([1]);
     await record(2);
-    expect(appliedMigrations(await readHistory(db)).map(({ id }) => id)).toEqual([1, 5]);
+    expect(appliedMigrations(await readHistory(db, historyTable)).map(({ id }) => id)).toEqual([1, 5]);
   });
 
   it('keeps the text of what was applied, and none of what failed', async () => {
-    await ensureHistory(db);
+    await ensureHistory(db, historyTable);
     await record(1, { status: 'failed' });
-    expect(await readKeptTexts(db, 1)).toEqual({ up: undefined, down: undefined });
+    expect(await readKeptTexts(db, historyTable, 1)).toEqual({ up: undefined, down: undefined });
     await record(1);
-    expect(await readKeptTexts(db, 1)).toEqual({ up: 'CREATE TABLE t1 (a);', down: undefined });
+    expect(await readKeptTexts(db, historyTable, 1)).toEqual({ up: 'CREATE TABLE t1 (a);', down: undefined });
   });
 
   it('ignores what it does not know in the details', async () => {
-    await ensureHistory(db);
+    await ensureHistory(db, historyTable);
     await record(1);
     await db.execute('UPDATE schema_migrations SET details = ?', [
       JSON.stringify({ completed: 'no list', violations: [{ table: 't' }, 5, null], error: 7, more: true }),
     ]);
-    expect((await readHistory(db))[0]?.details).toEqual({ violations: [] });
+    expect((await readHistory(db, historyTable))[0]?.details).toEqual({ violations: [] });
   });
 
   it('says where it was changed by hand', async () => {
-    await ensureHistory(db);
+    await ensureHistory(db, historyTable);
     for (const version of [1, 2, 3]) await record(version);
-    expect(await findTampering(db)).toEqual([]);
+    expect(await findTampering(db, historyTable)).toEqual([]);
     await db.execute('UPDATE schema_migrations SET applied_at = ? WHERE version = 2', [
       '2001-01-01T00:00:00.000Z',
     ]);
-    expect(await findTampering(db)).toEqual([
+    expect(await findTampering(db, historyTable)).toEqual([
       'row 2 (0002_step.sql, applied) or a row before it was changed, moved or taken out',
     ]);
     await db.execute('DELETE FROM schema_migrations WHERE version = 2');
-    expect(await findTampering(db)).toEqual([
+    expect(await findTampering(db, historyTable)).toEqual([
       'row 3 (0003_step.sql, applied) or a row before it was changed, moved or taken out',
     ]);
   });
@@ -168,16 +169,19 @@ describe('what stands where the history should be', () => {
     ],
   ])('is named: %s', async (_title, script, description) => {
     await db.executeScript(script);
-    expect(await readHistoryShape(db)).toEqual({ kind: 'foreign', description });
-    expect(await probeDatabase(db)).toMatchObject({ kind: 'occupied', description });
+    expect(await readHistoryShape(db, historyTable)).toEqual({ kind: 'foreign', description });
+    expect(await probeDatabase(db, historyTable)).toMatchObject({
+      kind: 'occupied',
+      description: `where the history (schema_migrations) should be stands ${description}`,
+    });
   });
 
   it('is ours with additional columns', async () => {
-    await ensureHistory(db);
+    await ensureHistory(db, historyTable);
     await db.executeScript('ALTER TABLE schema_migrations ADD COLUMN note TEXT');
     await record(1);
-    expect(await readHistoryShape(db)).toEqual({ kind: 'ours' });
-    expect(await readHistory(db)).toHaveLength(1);
+    expect(await readHistoryShape(db, historyTable)).toEqual({ kind: 'ours' });
+    expect(await readHistory(db, historyTable)).toHaveLength(1);
   });
 });
 
@@ -261,11 +265,11 @@ describe('a history that cannot be trusted', () => {
   ];
 
   it.each(bad)('has %s', async (_title, script, sentence) => {
-    await ensureHistory(db);
+    await ensureHistory(db, historyTable);
     await db.executeScript(`${loose} ${script}`);
-    await expect(readHistory(db)).rejects.toMatchObject({ code: 'BAD_HISTORY' });
-    await expect(readHistory(db)).rejects.toThrow(sentence);
-    await expect(probeDatabase(db)).rejects.toThrow(sentence);
+    await expect(readHistory(db, historyTable)).rejects.toMatchObject({ code: 'BAD_HISTORY' });
+    await expect(readHistory(db, historyTable)).rejects.toThrow(sentence);
+    await expect(probeDatabase(db, historyTable)).rejects.toThrow(sentence);
   });
 
   it('stops an upgrade before it changes a byte', async () => {

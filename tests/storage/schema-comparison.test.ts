@@ -2,11 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 
 import { compareSchemas, type SchemaDifference } from '../../core/storage/schema-comparison.js';
 import { readSchema } from '../../core/storage/schema-snapshot.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 
 async function differences(expected: string, found: string): Promise<SchemaDifference[]> {
   const [one, other] = await Promise.all(
-    [expected, found].map((script) => withDatabase(script, (db) => readSchema(db))),
+    [expected, found].map((script) => withDatabase(script, (db) => readSchema(db, historyTable))),
   );
   if (one === undefined || other === undefined) throw new Error('There are two schemas.');
   return compareSchemas(one, other);

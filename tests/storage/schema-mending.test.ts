@@ -5,6 +5,7 @@ import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { withTransaction } from '../../core/database/transaction.js';
 import { diagnose, mendDrift, type Drift } from '../../core/storage/schema-mending.js';
 import { readSchema, type SchemaSnapshot } from '../../core/storage/schema-snapshot.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 
 const childrenTable = `CREATE TABLE children (
@@ -32,7 +33,7 @@ let expected: SchemaSnapshot;
 let db: DatabaseBridge;
 
 beforeEach(async () => {
-  expected = await withDatabase(form, readSchema);
+  expected = await withDatabase(form, (db) => readSchema(db, historyTable));
   db = await sqlite3Driver.open(':memory:', 'create');
 });
 
@@ -48,7 +49,7 @@ function formWith(...changes: readonly (readonly [from: string, to: string])[]):
 
 async function driftOf(script: string): Promise<Drift[]> {
   await db.executeScript(`PRAGMA foreign_keys = OFF; ${script}`);
-  return diagnose(expected, await readSchema(db)).map(({ drift }) => drift);
+  return diagnose(expected, await readSchema(db, historyTable)).map(({ drift }) => drift);
 }
 
 /** Carries out every statement that mends a drift, as a person would with a shell. */
@@ -59,13 +60,13 @@ async function mendByHand(drift: readonly Drift[]): Promise<void> {
 
 async function mend(): Promise<void> {
   await withTransaction(db, async () => {
-    const live = await readSchema(db);
+    const live = await readSchema(db, historyTable);
     await mendDrift(db, diagnose(expected, live), live);
   });
 }
 
 async function sentencesLeft(): Promise<string[]> {
-  return diagnose(expected, await readSchema(db)).map(({ drift }) => drift.sentence);
+  return diagnose(expected, await readSchema(db, historyTable)).map(({ drift }) => drift.sentence);
 }
 
 /** Rows, among them such as AUTOINCREMENT has to remember; none where the table is missing. */
@@ -197,7 +198,7 @@ describe('mending', () => {
 
   it('counts the rows that break a check which was missing, and keeps them', async () => {
     await driftOf(`${formWith([',\n    CHECK (age < 200)', ''])} INSERT INTO children (age) VALUES (300)`);
-    const live = await readSchema(db);
+    const live = await readSchema(db, historyTable);
     expect(await withTransaction(db, () => mendDrift(db, diagnose(expected, live), live))).toEqual([
       { table: 'children', expression: '(age < 200)', rows: 1 },
     ]);
@@ -235,7 +236,7 @@ describe('the rowids of a table that is mended', () => {
   const rowids = (): Promise<Row[]> => db.query('SELECT id, value FROM t ORDER BY id');
 
   async function mendInto(wanted: string, script: string): Promise<void> {
-    expected = await withDatabase(wanted, readSchema);
+    expected = await withDatabase(wanted, (db) => readSchema(db, historyTable));
     await driftOf(script);
     await mend();
     expect(await sentencesLeft()).toEqual([]);
@@ -253,7 +254,9 @@ describe('the rowids of a table that is mended', () => {
   });
 
   it('are not made of keys that are NULL', async () => {
-    expected = await withDatabase('CREATE TABLE t (id INTEGER PRIMARY KEY, value)', readSchema);
+    expected = await withDatabase('CREATE TABLE t (id INTEGER PRIMARY KEY, value)', (db) =>
+      readSchema(db, historyTable),
+    );
     await driftOf(
       "CREATE TABLE t (id INTEGER PRIMARY KEY DESC, value); INSERT INTO t VALUES (NULL, 'a'), (5, 'b')",
     );

@@ -7,9 +7,11 @@ import {
   type SchemaSnapshot,
 } from '../../core/storage/schema-snapshot.js';
 import type { TableDefinition } from '../../core/storage/table-definition.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 
-const schemaOf = (script: string): Promise<SchemaSnapshot> => withDatabase(script, (db) => readSchema(db));
+const schemaOf = (script: string): Promise<SchemaSnapshot> =>
+  withDatabase(script, (db) => readSchema(db, historyTable));
 
 describe('readSchema', () => {
   it('finds nothing in an empty database', async () => {
@@ -76,9 +78,9 @@ describe('readSchema', () => {
   it('takes a definition that was read before from the map that it is given', async () => {
     const parsed = new Map<string, TableDefinition>();
     await withDatabase('CREATE TABLE t (a)', async (db) => {
-      const first = await readSchema(db, parsed);
+      const first = await readSchema(db, historyTable, parsed);
       expect([...parsed.keys()]).toEqual(['CREATE TABLE t (a)']);
-      const second = await readSchema(db, parsed);
+      const second = await readSchema(db, historyTable, parsed);
       expect(second.tables.get('t')?.columns).toBe(first.tables.get('t')?.columns);
     });
   });

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { compareDigests, digestTables, type TableDigest } from '../../core/storage/table-digest.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 
-const digests = (script: string): Promise<Map<string, TableDigest>> => withDatabase(script, digestTables);
+const digests = (script: string): Promise<Map<string, TableDigest>> =>
+  withDatabase(script, (db) => digestTables(db, historyTable));
 
 /** How what one script makes differs from what another does, as sentences. */
 async function differences(before: string, after: string): Promise<string[]> {

@@ -5,6 +5,7 @@ import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { withTransaction } from '../../core/database/transaction.js';
 import { readSchema, type TableSnapshot } from '../../core/storage/schema-snapshot.js';
 import { rebuildTable, type CheckViolations } from '../../core/storage/table-rebuild.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 
 let db: DatabaseBridge;
@@ -17,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => db.close());
 
 async function tableOf(from: DatabaseBridge, name: string): Promise<TableSnapshot> {
-  const table = (await readSchema(from)).tables.get(name.toLowerCase());
+  const table = (await readSchema(from, historyTable)).tables.get(name.toLowerCase());
   if (table === undefined) throw new Error(`There is no table ${name}.`);
   return table;
 }
@@ -30,7 +31,7 @@ async function rebuild(
 ): Promise<CheckViolations[]> {
   await db.executeScript(script);
   return withTransaction(db, async () =>
-    rebuildTable(db, await readSchema(db), {
+    rebuildTable(db, await readSchema(db, historyTable), {
       table: await tableOf(db, table),
       form: await withDatabase(form, (other) => tableOf(other, table)),
       addColumns,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { DatabaseBridge } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { RowObserver, rowStatementOf } from '../../core/storage/touched-rows.js';
+import { historyTable } from '../support/history-table.js';
 
 describe('the table that a statement writes', () => {
   it.each([
@@ -60,7 +61,7 @@ describe('an observer', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'touched-rows-'));
     const path = join(folder, 'a.db');
-    observer = new RowObserver(sqlite3Driver, path, 'first');
+    observer = new RowObserver(sqlite3Driver, path, historyTable, 'first');
     db = await observer.driver.open(path, 'create');
     await db.executeScript(
       'CREATE TABLE notes (id INTEGER PRIMARY KEY, a); CREATE TABLE schema_migrations (a)',

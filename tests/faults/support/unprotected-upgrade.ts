@@ -99,6 +99,7 @@ async function requestOf(options: UpgradeOptions, without: ReadonlySet<Protectio
   return {
     driver,
     target,
+    historyTable: source.historyTable,
     bridge: without.has('second look')
       ? decidedOnce(legacy, await readDatabase(driver, target, 'read-only', legacy.look))
       : legacy,
