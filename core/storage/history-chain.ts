@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
+import { UpgradeBridgeError } from '../errors.js';
 import { firstColumnNames, missingColumns, type HistoryTable } from './history-table.js';
 
 const chained = [...firstColumnNames.filter((name) => name !== 'id'), 'release', 'up_sql', 'down_sql'];
@@ -54,4 +55,12 @@ async function wasLonger(db: DatabaseBridge, { key }: HistoryTable, last: SqlVal
     last,
   ]);
   return higher !== undefined;
+}
+
+/** @throws UpgradeBridgeError (TAMPERED_HISTORY) that says all of what was found */
+export function refuseTampering(found: readonly string[]): void {
+  if (found.length === 0) return;
+  throw new UpgradeBridgeError('TAMPERED_HISTORY', `The history was changed by hand: ${found.join('; ')}.`, {
+    hint: 'Nothing was changed. Restore a backup if it can be had. If what the history says now is true, accept it (upgrade-bridge repair --accept-tampering, the option acceptTampering).',
+  });
 }

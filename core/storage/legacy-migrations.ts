@@ -7,6 +7,7 @@ import {
   probeDatabase,
   recogniseDatabase,
   stateLabel,
+  userVersionFor,
   type DatabaseState,
   type ProbedState,
 } from './database-state.js';
@@ -14,7 +15,13 @@ import { completeFile } from './legacy-completion.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { weighEvidence } from './legacy-evidence.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
-import { attemptAt, type Attempt } from './migration-history.js';
+import {
+  attemptAt,
+  findTampering,
+  readHistoryShape,
+  refuseTampering,
+  type Attempt,
+} from './migration-history.js';
 import {
   isUpToDate,
   planMigrations,
@@ -40,12 +47,17 @@ import {
 import { logReport, reportIntent, reportUpgrade, type UpgradeReport } from './upgrade-report.js';
 import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-request.js';
 
+/** What a history from which rows were taken out looks like. */
+const looksTampered = ['OUT_OF_ORDER_MIGRATION', 'FOREIGN_DATABASE'] as const;
+
 const nothingReplayed: Replay = { steps: [], final: { tables: new Map(), objects: new Map() } };
 
 /** Brings old databases over: weighs claim and evidence, adopts what is there, completes what is half there. */
 export class LegacyBridge implements Bridge {
   private replay: Promise<Replay> | undefined;
   private strict = false;
+  /** Whether the history is known to be as it was written. */
+  private trusted = false;
 
   /**
    * @param goal where the upgrade is to end
@@ -72,9 +84,30 @@ export class LegacyBridge implements Bridge {
       this.undoFromHistory && state.kind === 'managed'
         ? await keptMigrations(db, historyTable, state, migrations)
         : [];
-    const plan = planMigrations(state, migrations, this.goal, kept);
-    await refuseUnmetRequirements(db, plan.pending);
-    return plan;
+    try {
+      const plan = planMigrations(state, migrations, this.goal, kept);
+      if (!isUpToDate(plan)) await this.refuseTampering(db, state);
+      await refuseUnmetRequirements(db, plan.pending);
+      return plan;
+    } catch (error) {
+      if (error instanceof UpgradeBridgeError && looksTampered.some((code) => code === error.code))
+        await this.refuseTampering(db, state);
+      throw error;
+    }
+  }
+
+  /** What is decided from a history that was changed could run a file twice. One without rows counts, too. */
+  private async refuseTampering(db: DatabaseBridge, state: DatabaseState): Promise<void> {
+    if (this.trusted) return;
+    const { historyTable } = this.source;
+    const isOurs = (await readHistoryShape(db, historyTable)).kind === 'ours';
+    const found = isOurs ? await findTampering(db, historyTable) : [];
+    if (state.kind === 'managed' && state.userVersion > userVersionFor(state.applied))
+      found.push(
+        `user_version is ${state.userVersion}, and what stands applied makes it ${userVersionFor(state.applied)}`,
+      );
+    refuseTampering(found);
+    this.trusted = true;
   }
 
   /** Says what a database is and what would be done. */

@@ -11,7 +11,7 @@ import {
 } from './history-table.js';
 import type { Migration } from './migration.js';
 
-export { findTampering } from './history-chain.js';
+export { findTampering, refuseTampering } from './history-chain.js';
 export { historyTableOf, readHistoryShape, type HistoryShape, type HistoryTable } from './history-table.js';
 
 const statuses = ['applied', 'failed', 'rolled_back'] as const;

@@ -187,6 +187,15 @@ function undoes(goal: Goal, version: number): boolean {
   }
 }
 
+/** Then a database may stay newer than the program that brings it back a step. */
+function appliesNothing(goal: Goal): boolean {
+  return goal.kind === 'down' || goal.kind === 'without';
+}
+
+function inOrder(versions: ReadonlyMap<number, Migration>): readonly Migration[] {
+  return [...versions.values()].sort((one, other) => one.version - other.version);
+}
+
 function planUndo(
   applied: readonly AppliedMigration[],
   versions: ReadonlyMap<number, Migration>,
@@ -243,7 +252,7 @@ function planManaged(
   const undo = planUndo(applied, versions, goal);
   const undone = new Set(undo.map(({ migration }) => migration.version));
   const standing = applied.filter(({ version }) => !undone.has(version));
-  refuseNewer(standing, known);
+  refuseNewer(standing, appliesNothing(goal) ? inOrder(versions) : known);
   refuseMissing(standing, versions);
   refuseChanged(standing, versions);
   const done = new Set(applied.map(({ version }) => version));

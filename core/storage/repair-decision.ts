@@ -7,6 +7,7 @@ import { probeOwn, type HistoryChange } from './history-change.js';
 import { newViolations } from './migration-guards.js';
 import {
   findTampering,
+  refuseTampering,
   toleratedViolations,
   type AppliedMigration,
   type HistoryTable,
@@ -117,17 +118,6 @@ async function managedState(db: DatabaseBridge, table: HistoryTable): Promise<Ma
   throw new UpgradeBridgeError('REPAIR_FAILED', `There is no history in "${db.location}" to repair.`, {
     hint: 'Nothing was changed. Upgrade the database first ("upgrade-bridge up"), or record what it holds ("upgrade-bridge baseline").',
   });
-}
-
-function refuseTampering(tampering: readonly string[]): void {
-  if (tampering.length === 0) return;
-  throw new UpgradeBridgeError(
-    'TAMPERED_HISTORY',
-    `The history was changed by hand: ${tampering.join('; ')}.`,
-    {
-      hint: 'Nothing was changed. Restore a backup if it can be had. If what the history says now is true, accept it (acceptTampering, --accept-tampering).',
-    },
-  );
 }
 
 function resolveMarks(

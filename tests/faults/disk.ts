@@ -214,7 +214,7 @@ type Upgrade = (database: string, options: Partial<UpgradeOptions>) => Promise<T
 /** Something else fills the disk while the upgrade runs. */
 function fullMeanwhile(settings: Settings, upgrade: Upgrade): Promise<Finding> {
   const events = Array.from({ length: 15 }, (_, event) => event);
-  const pages = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
+  const pages = [0, 1, 2, 4, 8, 16, 32];
   return onSmallDisk<Moment>(
     settings,
     { bytes: DISK_BYTES },

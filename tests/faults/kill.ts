@@ -110,8 +110,8 @@ async function verdictOn(
   return { failures, openMs };
 }
 
-/** A new database holds nothing that could be lost: every third call will do. */
-const newThinning = 3;
+/** A new database holds nothing that could be lost: every fourth call will do. */
+const newThinning = 4;
 
 async function killEverywhere(settings: Settings, kind: Kind): Promise<Finding> {
   const { backup, database: origin } = kind;

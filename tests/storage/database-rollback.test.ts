@@ -272,6 +272,41 @@ describe.each(journalModes)('going back, in %s mode,', (journal) => {
     await older.remove();
   });
 
+  it('lets an older program undo one of two migrations that it does not know', async () => {
+    await upgrade();
+    const older = await ScratchDatabase.make(journal);
+    await older.write({ '001_notes.sql': files['001_notes.sql'] });
+    const program = {
+      database: scratch.path,
+      migrations: older.migrations,
+      backup: false,
+      allowLoss: true,
+    } as const;
+    const before = await hashesIn(scratch.folder);
+    await expect(rollBackDatabase(program)).rejects.toMatchObject({ code: 'NO_WAY_BACK' });
+    expect(await hashesIn(scratch.folder)).toEqual(before);
+    const first = await rollBackDatabase({ ...program, fromHistory: true });
+    expect(first.rolledBack.map(({ version }) => version)).toEqual([4]);
+    expect(first.version).toBe(3);
+    const second = await rollBackDatabase({ ...program, fromHistory: true, to: 2 });
+    expect(second.rolledBack.map(({ version }) => version)).toEqual([3]);
+    expect(await scratch.value('PRAGMA user_version')).toBe(2);
+    await older.remove();
+  });
+
+  it('runs no way back that was put into the history by hand', async () => {
+    await upgrade();
+    await scratch.run("UPDATE schema_migrations SET down_sql = 'DELETE FROM notes' WHERE version = 4");
+    const older = await ScratchDatabase.make(journal);
+    await older.write({ '001_notes.sql': files['001_notes.sql'] });
+    const before = await hashesIn(scratch.folder);
+    await expect(
+      rollBackDatabase({ ...source(), migrations: older.migrations, fromHistory: true, allowLoss: true }),
+    ).rejects.toMatchObject({ code: 'TAMPERED_HISTORY' });
+    expect(await hashesIn(scratch.folder)).toEqual(before);
+    await older.remove();
+  });
+
   it('undoes what was adopted of a legacy database and not run', async () => {
     await scratch.run(`CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT);
       CREATE TABLE tags (note INTEGER REFERENCES notes(id), tag TEXT NOT NULL);
