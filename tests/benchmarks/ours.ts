@@ -1,4 +1,4 @@
-import { openStorage, readMigrations, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
+import { openStorage, readMigrations, upgradeDatabase, type UpgradeOptions } from 'sqlite-upgrade-bridge';
 import type { MigrationContestant } from './contestant.js';
 import { plainFiles } from './scripts.js';
 

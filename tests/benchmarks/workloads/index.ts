@@ -1,5 +1,6 @@
 import type { Workload } from '../workload.js';
 import { peers } from '../contestants.js';
+import { legacy, versions } from './legacy.js';
 import { fresh, nothingPending } from './migrations.js';
 
 const ours = ['folder', 'bundle', 'folderUnguarded', 'bundleUnguarded'];
@@ -11,6 +12,7 @@ export const workloads: readonly Workload[] = [
   ...[10, 100, 1000].map((count) =>
     fresh(count, ['limit', ...ours, 'limit-together', 'folderTogether', ...peers]),
   ),
+  ...versions.map(legacy),
 ];
 
 /** @throws Error when there is none of that name */

@@ -1,0 +1,41 @@
+-- A file of version 4.
+-- There are no events yet to be numbered.
+
+CREATE TABLE events (
+  id TEXT PRIMARY KEY,
+  world_id TEXT NOT NULL,
+  chat_id TEXT,
+  seq INTEGER,
+  type TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  meta TEXT,
+  created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+  FOREIGN KEY (world_id) REFERENCES worlds(id) ON DELETE CASCADE,
+  FOREIGN KEY (chat_id) REFERENCES world_chats(id) ON DELETE CASCADE
+);
+
+CREATE INDEX idx_events_world_chat_time ON events(world_id, chat_id, created_at);
+CREATE INDEX idx_events_world_chat_seq ON events(world_id, chat_id, seq);
+CREATE INDEX idx_events_type ON events(type);
+CREATE INDEX idx_events_world_id ON events(world_id);
+
+CREATE TABLE event_sequences (
+  world_id TEXT NOT NULL,
+  chat_id TEXT,
+  last_seq INTEGER DEFAULT 0,
+  PRIMARY KEY (world_id, chat_id)
+);
+
+CREATE INDEX idx_event_sequences_world ON event_sequences(world_id);
+
+ALTER TABLE agent_memory ADD COLUMN message_id TEXT;
+
+CREATE INDEX idx_agent_memory_message_id ON agent_memory(message_id);
+
+ALTER TABLE agent_memory ADD COLUMN reply_to_message_id TEXT;
+
+CREATE INDEX idx_agent_memory_reply_to_message_id ON agent_memory(reply_to_message_id);
+
+ALTER TABLE worlds ADD COLUMN mcp_config TEXT;
+
+PRAGMA user_version = 11;
