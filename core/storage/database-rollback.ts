@@ -1,7 +1,8 @@
 import { UpgradeBridgeError } from '../errors.js';
 import { inspectDatabase } from './database-inspection.js';
 import { changeDatabase, type ChangeTerms } from './legacy-migrations.js';
-import type { UpgradeOptions } from './upgrade-options.js';
+import { refuseUnknownOptions } from './known-options.js';
+import { changeOptionNames, type UpgradeOptions } from './upgrade-options.js';
 import { planChange, type UpgradePlan } from './upgrade-plan.js';
 import type { UpgradeReport } from './upgrade-report.js';
 
@@ -34,6 +35,7 @@ export interface MoveOptions extends RollBackOptions {
  * @throws what `upgradeDatabase` throws
  */
 export async function rollBackDatabase(options: RollBackOptions): Promise<UpgradeReport> {
+  refuseUnknownOptions('rollBackDatabase', options, changeOptionNames);
   return changeDatabase({ ...options, to: undefined }, await downwards(options));
 }
 
@@ -52,7 +54,8 @@ export async function planRollBack(options: RollBackOptions): Promise<UpgradePla
  *
  * @throws what `upgradeDatabase` and `rollBackDatabase` throw
  */
-export function moveDatabase(options: MoveOptions): Promise<UpgradeReport> {
+export async function moveDatabase(options: MoveOptions): Promise<UpgradeReport> {
+  refuseUnknownOptions('moveDatabase', options, changeOptionNames);
   return changeDatabase({ ...options, to: undefined }, termsOf(options, { kind: 'to', to: options.to }));
 }
 

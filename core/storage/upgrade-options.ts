@@ -82,12 +82,14 @@ export const sharedOptionNames = {
   transaction: true,
 } as const;
 
-/** Every option of an upgrade by its name. */
-export const upgradeOptionNames = {
+/** Every option of an upgrade and of the way back by its name: one object of options may serve both. */
+export const changeOptionNames = {
   ...sharedOptionNames,
+  allowLoss: true,
+  fromHistory: true,
   migrations: true,
   to: true,
-} as const satisfies Record<keyof UpgradeOptions, true>;
+} as const satisfies Record<keyof UpgradeOptions | 'allowLoss' | 'fromHistory', true>;
 
 /** The options with every default filled in, and the files read. */
 export interface ResolvedSource {
