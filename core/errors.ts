@@ -166,16 +166,17 @@ export interface FailurePlace {
 }
 
 /** A migration could not be applied and was rolled back whole; what was applied before it stays. */
-export class MigrationFailedError extends UpgradeBridgeError {
+export class MigrationFailedError extends UpgradeBridgeError<
+  | 'MIGRATION_FAILED'
+  | 'TRANSACTION_ENDED'
+  | 'ROWS_LOST'
+  | 'OBJECTS_LOST'
+  | 'FOREIGN_KEYS_BROKEN'
+  | 'LEFT_BEHIND'
+  | 'SCHEMA_MISMATCH'
+> {
   constructor(
-    code:
-      | 'MIGRATION_FAILED'
-      | 'TRANSACTION_ENDED'
-      | 'ROWS_LOST'
-      | 'OBJECTS_LOST'
-      | 'FOREIGN_KEYS_BROKEN'
-      | 'LEFT_BEHIND'
-      | 'SCHEMA_MISMATCH',
+    code: MigrationFailedError['code'],
     message: string,
     readonly place: FailurePlace,
     details: ErrorDetails,

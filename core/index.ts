@@ -33,6 +33,7 @@ export type {
   RowCount,
   UpgradeReport,
 } from './storage/upgrade-report.js';
+export type { OwnTrigger } from './storage/own-triggers.js';
 export type { Progress, ProgressEvent } from './storage/upgrade-progress.js';
 export { inspectDatabase, type Inspection } from './storage/database-inspection.js';
 export type { ChangedFile } from './storage/changed-files.js';

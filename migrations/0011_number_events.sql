@@ -69,3 +69,37 @@ HAVING NOT EXISTS (
   FROM event_sequences AS counter
   WHERE counter.world_id = events.world_id AND counter.chat_id IS events.chat_id
 );
+
+-- Proves that all of this was done: a trigger of the database's own can keep rows from being changed without a word.
+-- A row here is a world in which a number or a counter is not as it was set above, and no row may stand here.
+CREATE TABLE events_not_numbered (
+  world_id TEXT CONSTRAINT every_event_is_numbered CHECK (FALSE)
+);
+
+INSERT INTO events_not_numbered (world_id)
+SELECT world_id
+FROM (
+  SELECT
+    world_id,
+    chat_id,
+    count(*) AS events,
+    count(DISTINCT seq) AS numbers,
+    count(*) - count(seq) AS unnumbered,
+    min(seq) AS lowest,
+    coalesce(max(CASE WHEN typeof(seq) = 'integer' THEN seq END), 0) AS highest
+  FROM events
+  GROUP BY world_id, chat_id
+) AS numbered
+WHERE (chat_id IS NULL AND (numbers <> events OR lowest <> 1 OR highest <> events))
+  OR (chat_id IS NOT NULL AND unnumbered > 0 AND highest < 9223372036854775807)
+  OR NOT EXISTS (
+    SELECT 1
+    FROM event_sequences AS counter
+    WHERE counter.world_id = numbered.world_id
+      AND counter.chat_id IS numbered.chat_id
+      AND typeof(counter.last_seq) = 'integer'
+      AND counter.last_seq >= highest
+      AND (counter.chat_id IS NOT NULL OR counter.last_seq = highest)
+  );
+
+DROP TABLE events_not_numbered;

@@ -1,6 +1,7 @@
 import type { UpgradeReport } from '../index.js';
 import { describeCheckViolation } from '../storage/database-integrity.js';
 import { describeViolation } from '../storage/migration-guards.js';
+import { describeTrigger } from '../storage/own-triggers.js';
 import { workSections } from './plan-text.js';
 import { aligned, milliseconds, plural, section } from './text.js';
 
@@ -54,6 +55,10 @@ export function describeUpgrade(report: UpgradeReport, goal: 'newest' | 'named')
     ),
     ...section('Broken foreign keys, counted and kept', report.violations.map(describeViolation)),
     ...section('Broken checks, counted and kept', report.checkViolations.map(describeCheckViolation)),
+    ...section(
+      "Triggers of the database's own, where files wrote rows: look whether they left any out",
+      report.ownTriggers.map((trigger) => [describeTrigger(trigger), trigger.filename]),
+    ),
     ...(footer.length === 0 ? [] : ['', ...aligned(footer)]),
   ];
 }

@@ -34,13 +34,14 @@ import { keptMigrations } from './kept-migrations.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
 import { runMigrations } from './migration-runner.js';
 import type { Migration } from './migration.js';
+import { ownTriggers, type OwnTrigger } from './own-triggers.js';
 import { compareSchemas } from './schema-comparison.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import {
   resolveProgress,
   resolveSettings,
   resolveSource,
-  upgradeOptionNames,
+  changeOptionNames,
   type ResolvedSource,
   type UpgradeOptions,
 } from './upgrade-options.js';
@@ -164,6 +165,14 @@ export class LegacyBridge implements Bridge {
     return { attempts };
   };
 
+  readonly ownTriggers = (
+    db: DatabaseBridge,
+    versions: readonly number[],
+  ): Promise<readonly OwnTrigger[]> => {
+    const migrations = this.source.migrations.filter(({ version }) => versions.includes(version));
+    return ownTriggers(db, migrations, () => this.replayed());
+  };
+
   /**
    * Proves that a database that was bridged has the schema of a fresh one. One that had a history before may have
    * drifted by its owner's doing; that is for `verify` to say.
@@ -232,7 +241,7 @@ const upwards: ChangeTerms = { goal: { kind: 'newest' }, lossAllowed: false, und
  * @throws LegacyRefusedError when `legacyMode` is `refuse` and the database is a legacy one; nothing was changed
  */
 export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeReport> {
-  refuseUnknownOptions('upgradeDatabase', options, upgradeOptionNames);
+  refuseUnknownOptions('upgradeDatabase', options, changeOptionNames);
   return changeDatabase(options, upTo(options.to));
 }
 

@@ -110,8 +110,8 @@ export function newViolations(
 }
 
 function hintToDeclare({ lossAllowed }: GuardedStep, directive: string): string {
-  const allow = lossAllowed === undefined ? '' : 'allow it (allowLoss, --yes), or ';
-  return `If that is meant, ${allow}declare it in the file's header: "-- migration: ${directive}".`;
+  const allow = lossAllowed === undefined ? '' : 'If that is meant, allow it (allowLoss, --yes). ';
+  return `${allow}If the file is yours and means that, declare it in its header: "-- migration: ${directive}". If it came with a program, report it to its makers.`;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { DatabaseState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
 import type { Attempt, ToleratedViolations } from './migration-history.js';
 import { isUpToDate } from './migration-plan.js';
+import type { OwnTrigger } from './own-triggers.js';
 import { plannedWork, type PlannedWork } from './planned-work.js';
 import type { CheckViolations } from './table-rebuild.js';
 import { nothingDone, type RunResult, type UpgradeWork } from './upgrade-request.js';
@@ -55,6 +56,11 @@ export interface UpgradeReport {
   readonly violations: readonly ToleratedViolations[];
   /** Rows that break a CHECK of their table and were kept, because they were there before it. */
   readonly checkViolations: readonly CheckViolations[];
+  /**
+   * Triggers of the database's own on tables whose rows an applied migration writes: what the migration did went through
+   * them, and one that leaves rows out or changes others does so without an error.
+   */
+  readonly ownTriggers: readonly OwnTrigger[];
   /** The path of the copy that was made before the first write. */
   readonly backup: string | undefined;
   /** What an upgrade would do to a legacy database that `legacyMode` keeps from being upgraded; undefined otherwise. */
@@ -117,6 +123,7 @@ export function reportUpgrade(
     rows: rowCounts(before, after),
     violations: after?.violations ?? [],
     checkViolations: result.checkViolations,
+    ownTriggers: result.ownTriggers,
     backup: result.backup,
     wouldDo: undefined,
     ms: Math.round(ms),
@@ -150,6 +157,8 @@ export function logReport(report: UpgradeReport, logger: Logger): void {
   }
   for (const violation of report.violations)
     logger.warn(violation, 'rows that break a foreign key were kept');
+  for (const trigger of report.ownTriggers)
+    logger.warn(trigger, "the database's own trigger acts where a migration wrote");
   for (const violation of report.checkViolations) logger.warn(violation, 'rows that break a check were kept');
   logger.info(
     {

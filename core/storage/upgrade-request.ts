@@ -8,6 +8,7 @@ import type { Attempt, HistoryTable } from './migration-history.js';
 import type { MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import type { CheckViolations } from './table-rebuild.js';
+import type { OwnTrigger } from './own-triggers.js';
 import type { Progress } from './upgrade-progress.js';
 
 /** What the transaction that is open is for. */
@@ -29,6 +30,8 @@ export interface Bridge {
   readonly look: (db: DatabaseBridge) => Promise<UpgradeWork>;
   /** Completes what is partly there, inside the open transaction, and says what the history must record. */
   readonly adopt: (db: DatabaseBridge, work: UpgradeWork) => Promise<BaselineResult>;
+  /** The database's own triggers on what the migrations with these versions write. */
+  readonly ownTriggers: (db: DatabaseBridge, versions: readonly number[]) => Promise<readonly OwnTrigger[]>;
   /** Holds the finished database against a fresh one, before the last transaction is committed. */
   readonly verify: (db: DatabaseBridge, last: Migration | undefined) => Promise<void>;
 }
@@ -81,6 +84,8 @@ export interface RunResult {
   readonly losses: readonly string[];
   /** Rows that break a CHECK of their table and were kept. */
   readonly checkViolations: readonly CheckViolations[];
+  /** The database's own triggers on what the applied migrations write. */
+  readonly ownTriggers: readonly OwnTrigger[];
 }
 
 /** The result of an upgrade that found nothing to do. */
@@ -93,4 +98,5 @@ export const nothingDone: RunResult = {
   backup: undefined,
   losses: [],
   checkViolations: [],
+  ownTriggers: [],
 };

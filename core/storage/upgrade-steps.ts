@@ -22,6 +22,7 @@ import {
 import { isUpToDate, refuseOutsideTransaction, type RollBack } from './migration-plan.js';
 import { runAlone, runDown, runUp } from './migration-replay.js';
 import type { Migration } from './migration.js';
+import { blameTriggers, isOfTriggers, type OwnTrigger } from './own-triggers.js';
 import { refuseLosses, rollBackStep } from './rollback-trial.js';
 import type { CheckViolations } from './table-rebuild.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
@@ -70,12 +71,21 @@ export class UpgradeSteps {
       backup: this.connection.backup,
       losses: this.losses,
       checkViolations: await this.checkViolations(),
+      ownTriggers: await this.ownTriggers(),
     };
   }
 
   private async checkViolations(): Promise<CheckViolations[]> {
     const counts = this.attempts.length > 0 && this.request.settings.countRows;
     return counts ? await findCheckViolations(this.db) : [];
+  }
+
+  private async ownTriggers(): Promise<readonly OwnTrigger[]> {
+    const applied = this.attempts.filter(
+      ({ origin, status }) => origin === 'migration' && status === 'applied',
+    );
+    const versions = applied.map(({ version }) => version);
+    return versions.length > 0 ? await this.request.bridge.ownTriggers(this.db, versions) : [];
   }
 
   /** Carries out the next step in a transaction of its own. False when there was none. */
@@ -238,7 +248,12 @@ export class UpgradeSteps {
     try {
       await work(started);
     } catch (error) {
-      throw error instanceof FailedAttempt ? error : new FailedAttempt(kind, migration, started, error);
+      if (error instanceof FailedAttempt) throw error;
+      const isBlamed = kind === 'applied' && isOfTriggers(error);
+      const cause = isBlamed
+        ? blameTriggers(error, await this.request.bridge.ownTriggers(this.db, [version]))
+        : error;
+      throw new FailedAttempt(kind, migration, started, cause);
     }
     return { kind, migration, ms: performance.now() - started };
   }
