@@ -57,6 +57,7 @@ export const errorCodes = [
   'BAD_VALUE',
   'PRAGMA_REFUSED',
   'SEQUENCE_EXHAUSTED',
+  'NO_DRIVER',
   'DATABASE_ERROR',
 ] as const;
 

@@ -1,5 +1,19 @@
 export { openStorage, type Storage, type StorageOptions } from './storage/sqlite-storage.js';
-export { upgradeDatabase } from './storage/legacy-migrations.js';
+export {
+  upgradeConnection,
+  upgradeDatabase,
+  type ConnectionUpgradeOptions,
+} from './storage/legacy-migrations.js';
+export type {
+  DatabaseBridge,
+  DatabaseDriver,
+  ExecuteResult,
+  LocalBridge,
+  OpenMode,
+  Row,
+  SqlValue,
+} from './database/database-bridge.js';
+export type { DriverChoice, DriverName, DriverOption } from './database/drivers.js';
 export { planUpgrade, type PlannedScript, type UpgradePlan } from './storage/upgrade-plan.js';
 export {
   moveDatabase,

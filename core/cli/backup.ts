@@ -42,14 +42,14 @@ export function addBackup(program: Command): void {
 
 async function backUp(options: BackupOptions, output: Output): Promise<number> {
   const { applyRetention, createBackup } = await import('../index.js');
-  const { database, backupDir: folder, lockWait: lockWaitMs, keep: keepCount, keepDays } = options;
+  const { database, driver, backupDir: folder, lockWait: lockWaitMs, keep: keepCount, keepDays } = options;
   const logger = await loggerOf(options);
   const { backup, removed } = await untilStopped(
     (name) => {
       output.progress(`${name}: stopping; nothing is left of an unfinished copy`);
     },
     async (signal) => {
-      const settings = { folder, logger, signal };
+      const settings = { driver, folder, logger, signal };
       return {
         backup: await createBackup(database, { ...settings, lockWaitMs }),
         removed:

@@ -37,12 +37,12 @@ export function addBackups(program: Command): void {
 
 async function list(options: BackupsOptions, output: Output): Promise<number> {
   const { listBackups } = await import('../index.js');
-  const { database, backupDir: folder, verify } = options;
+  const { database, driver, backupDir: folder, verify } = options;
   const backups = await untilStopped(
     (name) => {
       output.progress(`${name}: stopping`);
     },
-    (signal) => listBackups(database, { folder, verify, signal }),
+    (signal) => listBackups(database, { driver, folder, verify, signal }),
   );
   if (backups.length === 0 && !existsSync(database))
     throw new FileAccessError(

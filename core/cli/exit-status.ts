@@ -71,6 +71,7 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   BAD_VALUE: 'failed',
   PRAGMA_REFUSED: 'failed',
   SEQUENCE_EXHAUSTED: 'failed',
+  NO_DRIVER: 'failed',
   DATABASE_ERROR: 'failed',
 };
 

@@ -31,8 +31,8 @@ export function addHistory(program: Command): void {
 
 async function history(options: HistoryOptions, output: Output): Promise<number> {
   const { listHistory } = await import('../index.js');
-  const { database, historyTable } = options;
-  const attempts = await listHistory(database, { historyTable });
+  const { database, driver, historyTable } = options;
+  const attempts = await listHistory(database, { driver, historyTable });
   output.result(attempts, describe(database, attempts));
   return exitStatus.done;
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
+import { driverNames, type DriverName } from '../database/drivers.js';
 import type { MigrationSource } from '../index.js';
 import { readLegacyVersions } from './legacy-file.js';
 import { commandLogger, logLevels, type LogLevel } from './log.js';
@@ -7,6 +8,7 @@ import { commandLogger, logLevels, type LogLevel } from './log.js';
 /** What every command over one database takes. */
 export interface DatabaseOptions {
   readonly database: string;
+  readonly driver?: DriverName;
   readonly json?: boolean;
   readonly logLevel: LogLevel;
   readonly verbose?: boolean;
@@ -26,6 +28,9 @@ export interface SourceOptions extends DatabaseOptions, HistoryTableOptions {
 export function addDatabaseOption(command: Command): Command {
   return command
     .option('--database <file>', 'the database file (required)', path)
+    .addOption(
+      new Option('--driver <name>', 'the package that opens it (default: sqlite3)').choices(driverNames),
+    )
     .hook('preAction', refuseWithoutDatabase);
 }
 
@@ -127,6 +132,7 @@ export async function sourceOf(options: SourceOptions): Promise<MigrationSource>
     migrations: options.migrations ?? worldMigrationsDir,
     legacy: options.legacy === undefined ? ownPast : await readLegacyVersions(options.legacy),
     historyTable: options.historyTable,
+    driver: options.driver,
     logger: await loggerOf(options),
   };
 }

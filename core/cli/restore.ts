@@ -46,15 +46,15 @@ export function addRestore(program: Command): void {
 
 async function restore(backup: string, options: RestoreOptions, output: Output): Promise<number> {
   const { restoreBackup } = await import('../index.js');
-  const { database, backupDir: folder, lockWait: lockWaitMs } = options;
+  const { database, driver, backupDir: folder, lockWait: lockWaitMs } = options;
   const logger = await loggerOf(options);
   const report = await untilStopped(
     (name) => {
       output.progress(`${name}: stopping; what is not finished is undone`);
     },
     async (signal) => {
-      if (options.yes !== true) await ask(backup, database, output, signal);
-      return restoreBackup(backup, database, { folder, lockWaitMs, logger, signal });
+      if (options.yes !== true) await ask(backup, options, output, signal);
+      return restoreBackup(backup, database, { driver, folder, lockWaitMs, logger, signal });
     },
   );
   output.result(report, describe(database, report));
@@ -62,14 +62,19 @@ async function restore(backup: string, options: RestoreOptions, output: Output):
 }
 
 /** @throws NotConfirmed when the answer is no, or there is nobody to ask */
-async function ask(backup: string, database: string, output: Output, signal: AbortSignal): Promise<void> {
+async function ask(
+  backup: string,
+  { database, driver }: RestoreOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
   const { verifyBackup } = await import('../index.js');
   if (!canAsk())
     throw new NotConfirmed(
       `To restore replaces what is in "${database}", and there is no terminal to ask.`,
       'Nothing was changed. Give --yes if that is meant.',
     );
-  const verdict = await verifyBackup(backup, { signal });
+  const verdict = await verifyBackup(backup, { driver, signal });
   if (!verdict.verified)
     throw new BackupError('BAD_BACKUP', `"${backup}" cannot be restored: ${verdict.reason}.`, {
       hint: 'Nothing was changed. List the backups and choose another one.',

@@ -20,20 +20,28 @@ export interface ExecuteResult {
 export type OpenMode = 'read-only' | 'read-write' | 'create';
 
 /**
- * One connection to one SQLite database: the few verbs that everything above needs.
+ * One connection to one SQLite database: the few verbs that an upgrade needs, and nothing that only a file of this
+ * machine has, so that another engine can stand behind them.
  *
- * Calls are carried out in the order in which they are made. Every method rejects with a `DatabaseError`
- * that carries SQLite's result code.
+ * Calls are carried out in the order in which they are made. Every method rejects with a `DatabaseError` that carries
+ * SQLite's primary result code. Values beside a statement are bound by position, one for each of its parameters; whole
+ * numbers of 32 bits are bound as INTEGER.
  */
 export interface DatabaseBridge {
-  /** The path that was opened, or `:memory:`. */
+  /** The path that was opened, or `:memory:`; of another engine, what a message may call the database. */
   readonly location: string;
-  /** Carries out exactly one statement; whatever follows it in `sql` is not run. */
+  /** Carries out exactly one statement. What follows it in `sql` is never run: a driver may refuse it. */
   execute(sql: string, parameters?: readonly SqlValue[]): Promise<ExecuteResult>;
   /** Carries out every statement of a script, in order, up to the first that fails. */
   executeScript(sql: string): Promise<void>;
-  /** Carries out exactly one statement and returns its rows. */
+  /** Carries out exactly one statement and returns its rows; none where it gives none. */
   query(sql: string, parameters?: readonly SqlValue[]): Promise<Row[]>;
+  /** Closes the connection and gives its locks back. */
+  close(): Promise<void>;
+}
+
+/** A connection to a database of this machine: what copies, restores and stops need besides. */
+export interface LocalBridge extends DatabaseBridge {
   /**
    * Copies the database page by page into the file at `path`, damage and journal mode included. The file is made
    * where it is missing; its content is replaced.
@@ -44,22 +52,30 @@ export interface DatabaseBridge {
    * connections stay usable and see the new content. A database with a write-ahead log keeps it, and can only take
    * pages of its own size (`SQLITE_READONLY`).
    *
+   * A connection that keeps others from writing (`PRAGMA locking_mode = EXCLUSIVE`) does so until the copy is done or
+   * has failed: what they wrote is never overwritten unseen.
+   *
    * @param whileLocked runs when no other connection can write any more, before anything is written; with a
    *   write-ahead log others can still read. What it throws ends the copy, and nothing has changed.
    */
   restoreFrom(path: string, whileLocked?: () => Promise<void>): Promise<void>;
-  /** Makes the statement or the copy that is running end with `SQLITE_INTERRUPT`; does nothing when none is. */
+  /**
+   * Makes the statement or the copy that is running end with `SQLITE_INTERRUPT`; does nothing when none is. A driver
+   * without threads cannot be called while a statement runs, and so can only end copies.
+   */
   interrupt(): void;
-  /** Closes the connection and gives its locks back. */
-  close(): Promise<void>;
 }
 
-/** Opens connections. The one place where a driver is chosen. */
+/** Opens connections to databases of this machine. The one place where a driver is chosen. */
 export interface DatabaseDriver {
   readonly name: string;
   /**
+   * Opens a connection that waits five seconds for the locks of others, until it is told otherwise ("PRAGMA
+   * busy_timeout"), and does not enforce foreign keys ("PRAGMA foreign_keys").
+   *
    * @param location a file path, or `:memory:` for a database of this connection alone
    * @throws DatabaseError when SQLite cannot open it
+   * @throws UpgradeBridgeError (NO_DRIVER) when the package behind it cannot be loaded
    */
-  open(location: string, mode: OpenMode): Promise<DatabaseBridge>;
+  open(location: string, mode: OpenMode): Promise<LocalBridge>;
 }

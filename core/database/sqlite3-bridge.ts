@@ -1,14 +1,15 @@
-import sqlite3 from 'sqlite3';
+import type sqlite3 from 'sqlite3';
 
-import { DatabaseError } from '../errors.js';
+import { messageOf, type DatabaseError } from '../errors.js';
 import type {
-  DatabaseBridge,
   DatabaseDriver,
   ExecuteResult,
+  LocalBridge,
   OpenMode,
   Row,
   SqlValue,
 } from './database-bridge.js';
+import { codeOf, databaseError, interruptedCopy, loadPackage } from './driver-errors.js';
 
 // What the declarations of the driver leave out.
 declare module 'sqlite3' {
@@ -35,51 +36,17 @@ const BUSY_TIMEOUT_MS = 5_000;
 /** Pages of a copy between two looks at whether it was interrupted: 4 MiB of the usual size. */
 const PAGES_PER_STEP = 1_024;
 
-const openFlags: Record<OpenMode, number> = {
-  'read-only': sqlite3.OPEN_READONLY | sqlite3.OPEN_FULLMUTEX,
-  'read-write': sqlite3.OPEN_READWRITE | sqlite3.OPEN_FULLMUTEX,
-  create: sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE | sqlite3.OPEN_FULLMUTEX,
-};
-
-const hints: Readonly<Record<string, string>> = {
-  SQLITE_BUSY: 'Another program is using the database. Try again when it has finished.',
-  SQLITE_FULL: 'The disk is full. Make room and try again; nothing of the failed step was kept.',
-  SQLITE_IOERR: 'The disk or the file system reported an error. Check it before you try again.',
-  SQLITE_READONLY: 'The file or its folder cannot be written. Check the permissions.',
-  SQLITE_CANTOPEN: 'Check that the path is right and that the file and its folder are readable and writable.',
-  SQLITE_CORRUPT:
-    'The file is damaged. Restore a backup, or try the ".recover" command of the sqlite3 shell.',
-  SQLITE_NOTADB: 'The file is not a SQLite database, or it is encrypted.',
-};
-
-/** Asked for its parts rather than its class, of which each realm (a worker's, a test's) has one of its own. */
-function partsOf(error: unknown): { readonly code: string; readonly message: string } {
-  if (typeof error !== 'object' || error === null) return { code: 'SQLITE_ERROR', message: String(error) };
-  return {
-    code: 'code' in error && typeof error.code === 'string' ? error.code : 'SQLITE_ERROR',
-    message: 'message' in error ? String(error.message) : 'unknown error',
-  };
-}
-
-function databaseError(error: unknown): DatabaseError {
-  const { code, message } = partsOf(error);
-  return new DatabaseError(message.replace(/^SQLITE_[A-Z]+: /, ''), code, {
-    hint: hints[code] ?? 'See "Result and Error Codes" in the SQLite documentation.',
-    cause: error,
-  });
-}
-
-function interruptedCopy(): DatabaseError {
-  return new DatabaseError('interrupted', 'SQLITE_INTERRUPT', {
-    hint: 'The copy was stopped; what it was to replace is as it was.',
-  });
+/** @param error what the driver reported; its messages begin with the code */
+function reported(error: unknown): DatabaseError {
+  const code = codeOf(error) ?? 'SQLITE_ERROR';
+  return databaseError(code, messageOf(error).replace(/^SQLITE_[A-Z]+: /, ''), error);
 }
 
 function isRow(value: unknown): value is Row {
   return typeof value === 'object' && value !== null;
 }
 
-class Sqlite3Bridge implements DatabaseBridge {
+class Sqlite3Bridge implements LocalBridge {
   #closed = false;
 
   #copyInterrupted = false;
@@ -93,7 +60,7 @@ class Sqlite3Bridge implements DatabaseBridge {
     return new Promise((resolve, reject) => {
       this.database.run(sql, [...parameters], function (error: Error | null) {
         if (error === null) resolve({ changes: this.changes, lastInsertRowid: this.lastID });
-        else reject(databaseError(error));
+        else reject(reported(error));
       });
     });
   }
@@ -102,7 +69,7 @@ class Sqlite3Bridge implements DatabaseBridge {
     return new Promise((resolve, reject) => {
       this.database.exec(sql, (error) => {
         if (error === null) resolve();
-        else reject(databaseError(error));
+        else reject(reported(error));
       });
     });
   }
@@ -111,7 +78,7 @@ class Sqlite3Bridge implements DatabaseBridge {
     return new Promise((resolve, reject) => {
       this.database.all(sql, [...parameters], (error: Error | null, rows: unknown[]) => {
         if (error === null) resolve(rows.filter(isRow));
-        else reject(databaseError(error));
+        else reject(reported(error));
       });
     });
   }
@@ -130,7 +97,7 @@ class Sqlite3Bridge implements DatabaseBridge {
     const backup = await new Promise<sqlite3.Backup>((resolve, reject) => {
       const started = this.database.backup(path, 'main', 'main', fileIsDestination, (error) => {
         if (error === null) resolve(started);
-        else reject(databaseError(error));
+        else reject(reported(error));
       });
     });
     try {
@@ -150,8 +117,9 @@ class Sqlite3Bridge implements DatabaseBridge {
   #step(backup: sqlite3.Backup, pages: number): Promise<boolean> {
     return new Promise((resolve, reject) => {
       backup.step(pages, (error: Error | null, done: boolean) => {
-        if (error !== null) reject(databaseError(error));
-        else if (backup.failed) reject(databaseError(new Error('the copy cannot be started')));
+        if (error !== null) reject(reported(error));
+        else if (backup.failed)
+          reject(databaseError('SQLITE_ERROR', 'the copy cannot be started', undefined));
         else if (this.#copyInterrupted && !done) reject(interruptedCopy());
         else resolve(done);
       });
@@ -168,21 +136,37 @@ class Sqlite3Bridge implements DatabaseBridge {
       this.database.close((error) => {
         this.#closed ||= error === null;
         if (error === null) resolve();
-        else reject(databaseError(error));
+        else reject(reported(error));
       });
     });
   }
 }
 
-/** The driver of the `sqlite3` package (node-sqlite3). The only code that knows it. */
+/** What `open` of SQLite is told, in numbers of the package. */
+function openFlags(
+  { OPEN_CREATE, OPEN_FULLMUTEX, OPEN_READONLY, OPEN_READWRITE }: typeof sqlite3,
+  mode: OpenMode,
+): number {
+  switch (mode) {
+    case 'read-only':
+      return OPEN_READONLY | OPEN_FULLMUTEX;
+    case 'read-write':
+      return OPEN_READWRITE | OPEN_FULLMUTEX;
+    case 'create':
+      return OPEN_READWRITE | OPEN_CREATE | OPEN_FULLMUTEX;
+  }
+}
+
+/** The driver of the `sqlite3` package (node-sqlite3), which is loaded when the first database is opened. */
 export const sqlite3Driver: DatabaseDriver = {
   name: 'sqlite3',
 
-  open(location: string, mode: OpenMode): Promise<DatabaseBridge> {
+  async open(location: string, mode: OpenMode): Promise<LocalBridge> {
+    const { default: driver } = await loadPackage('sqlite3', () => import('sqlite3'));
     return new Promise((resolve, reject) => {
-      const database = new sqlite3.Database(location, openFlags[mode], (error) => {
+      const database = new driver.Database(location, openFlags(driver, mode), (error) => {
         if (error !== null) {
-          reject(databaseError(error));
+          reject(reported(error));
           return;
         }
         // The driver runs calls side by side on a pool of threads unless it is told to keep their order.

@@ -1,4 +1,4 @@
-import { sqlite3Driver } from '../database/sqlite3-bridge.js';
+import { resolveDriver, type DriverOption } from '../database/drivers.js';
 import type { Logger } from '../logger.js';
 import type { Backup } from './backup-files.js';
 import * as retention from './backup-retention.js';
@@ -7,7 +7,7 @@ import * as backup from './database-backup.js';
 import * as restoring from './database-restore.js';
 
 /** What every work on a backup takes. */
-export interface BackupCheckOptions {
+export interface BackupCheckOptions extends DriverOption {
   /**
    * Up to which size of a database, in bytes, a copy is checked with SQLite's full check. Larger ones get the quick one.
    * Default: 1 GiB.
@@ -101,6 +101,6 @@ export function applyRetention(database: string, options: RetentionOptions): Pro
   return retention.applyRetention(database, { ...options, ...checks(options) });
 }
 
-function checks({ fullCheckBytes, signal }: BackupCheckOptions): backup.VerifyOptions {
-  return { driver: sqlite3Driver, fullCheckBytes, signal };
+function checks({ driver, fullCheckBytes, signal }: BackupCheckOptions): backup.VerifyOptions {
+  return { driver: resolveDriver(driver), fullCheckBytes, signal };
 }

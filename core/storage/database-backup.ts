@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { basename } from 'node:path';
 
-import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
 import { withTransaction } from '../database/transaction.js';
 import { FileAccessError, UpgradeBridgeError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
@@ -75,7 +75,7 @@ export async function backUpDatabase(file: DatabaseFile, options: BackupOptions)
 
 /** The same as `backUpDatabase`, on a connection that is there. */
 export async function backUpConnection(
-  source: DatabaseBridge,
+  source: LocalBridge,
   file: DatabaseFile,
   options: BackupOptions,
 ): Promise<Backup> {
@@ -103,7 +103,7 @@ export async function createBackup(databasePath: string, options: CreateBackupOp
   const waitMs = checkedWaitMs(options.waitMs);
   const file = await resolveDatabaseFile(databasePath, 'read');
   if (!file.exists) throw missing(`There is no database at "${databasePath}".`);
-  const make = async (source: DatabaseBridge): Promise<Backup> => {
+  const make = async (source: LocalBridge): Promise<Backup> => {
     const place = await backupPlaceOf(file.canonicalPath, options.folder);
     await sweepPartials(place);
     await requireSpace([{ folder: place.folder, bytes: await databaseBytes(source) }]);
@@ -178,7 +178,7 @@ export async function verifyBackup(path: string, options: VerifyOptions): Promis
 }
 
 /** What a database is called in the name of its backup: `v9` with a history, `legacy4` without. */
-export async function contentLabel(db: DatabaseBridge): Promise<string> {
+export async function contentLabel(db: LocalBridge): Promise<string> {
   const [row] = await db.query('PRAGMA user_version');
   const version = Number(row?.user_version);
   if (version < 0) return 'unknown';

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { DatabaseBridge, DatabaseDriver, Row, SqlValue } from '../database/database-bridge.js';
-import { sqlite3Driver } from '../database/sqlite3-bridge.js';
+import { resolveDriver, type DriverOption } from '../database/drivers.js';
 import { withRollback } from '../database/transaction.js';
 import { FileAccessError, isSqliteError, type DatabaseError } from '../errors.js';
 import { readChecks, type DatabaseCheck, type Expectation } from './check-files.js';
@@ -50,8 +50,9 @@ type Outcome = Pick<CheckResult, 'ok' | 'found'>;
 export async function runChecks(
   database: string,
   checks: string | readonly DatabaseCheck[],
-  options: MigrationFileOptions = {},
+  options: MigrationFileOptions & DriverOption = {},
 ): Promise<readonly CheckResult[]> {
+  const driver = resolveDriver(options.driver);
   const list = typeof checks === 'string' ? await readChecks(checks, options) : checks;
   if (list.length === 0) return [];
   const file = await resolveDatabaseFile(database, list.some(writes) ? 'write' : 'read');
@@ -59,7 +60,7 @@ export async function runChecks(
     throw new FileAccessError('MISSING_DATABASE', `There is no database at "${database}".`, {
       hint: 'Check the path.',
     });
-  return carryOutChecks(sqlite3Driver, file, list);
+  return carryOutChecks(driver, file, list);
 }
 
 /**

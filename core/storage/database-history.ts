@@ -1,4 +1,4 @@
-import { sqlite3Driver } from '../database/sqlite3-bridge.js';
+import { resolveDriver } from '../database/drivers.js';
 import { FileAccessError, ForeignDatabaseError } from '../errors.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
@@ -17,15 +17,16 @@ import type { MigrationSource } from './upgrade-options.js';
  */
 export async function listHistory(
   path: string,
-  options: Pick<MigrationSource, 'historyTable'> = {},
+  options: Pick<MigrationSource, 'driver' | 'historyTable'> = {},
 ): Promise<AppliedMigration[]> {
+  const driver = resolveDriver(options.driver);
   const table = historyTableOf(options);
   const file = await resolveDatabaseFile(path, 'read');
   if (!file.exists)
     throw new FileAccessError('MISSING_DATABASE', `There is no database at "${path}".`, {
       hint: 'Check the path.',
     });
-  return readDatabase(sqlite3Driver, file, 'read-only', async (db) => {
+  return readDatabase(driver, file, 'read-only', async (db) => {
     const shape = await readHistoryShape(db, table);
     switch (shape.kind) {
       case 'none':

@@ -1,4 +1,4 @@
-import type { DatabaseBridge, DatabaseDriver, OpenMode } from '../database/database-bridge.js';
+import type { DatabaseDriver, LocalBridge, OpenMode } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
 import { FileAccessError, LockedError, UpgradeBridgeError } from '../errors.js';
 import type { DatabaseFile } from './database-file.js';
@@ -14,7 +14,7 @@ export async function readDatabase<Result>(
   driver: DatabaseDriver,
   file: DatabaseFile,
   mode: Exclude<OpenMode, 'create'>,
-  work: (db: DatabaseBridge) => Promise<Result>,
+  work: (db: LocalBridge) => Promise<Result>,
 ): Promise<Result> {
   try {
     const db = await driver.open(file.canonicalPath, mode);
@@ -58,7 +58,7 @@ export async function readPatiently<Result>(
   driver: DatabaseDriver,
   file: DatabaseFile,
   { lockWaitMs, signal }: Patience,
-  work: (db: DatabaseBridge) => Promise<Result>,
+  work: (db: LocalBridge) => Promise<Result>,
 ): Promise<Result> {
   const started = performance.now();
   for (let mode: 'read-only' | 'read-write' = 'read-only'; ;) {

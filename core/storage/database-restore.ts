@@ -1,6 +1,6 @@
 import { existsSync, renameSync } from 'node:fs';
 
-import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { LocalBridge } from '../database/database-bridge.js';
 import { BackupError, InvalidOptionError, isSqliteError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { backupPath as newBackupPath, backupPlaceOf, timeStamp } from './backup-files.js';
@@ -109,7 +109,7 @@ interface Restored {
 
 async function restoreInto(
   file: DatabaseFile,
-  source: DatabaseBridge,
+  source: LocalBridge,
   options: RestoreOptions & { readonly waitMs: number },
   logger: Logger,
 ): Promise<Restored> {
@@ -132,7 +132,7 @@ async function restoreInto(
   try {
     const empty = (await databaseBytes(live)) === 0;
     let saved: SavedCopy | undefined;
-    const save = async (connection: DatabaseBridge): Promise<void> => {
+    const save = async (connection: LocalBridge): Promise<void> => {
       if (!empty) saved = await saveCurrent(connection, file, options, logger);
     };
     const picture = await replaceContent(live, source, { ...options, file, save, logger });
@@ -143,7 +143,7 @@ async function restoreInto(
 }
 
 /** A connection to what is there; undefined when it is no database, or one too damaged to be written into. */
-async function openUsable(file: DatabaseFile, options: RestoreOptions): Promise<DatabaseBridge | undefined> {
+async function openUsable(file: DatabaseFile, options: RestoreOptions): Promise<LocalBridge | undefined> {
   const live = await options.driver.open(file.canonicalPath, 'read-write');
   try {
     await live.query('PRAGMA journal_mode');
@@ -156,7 +156,7 @@ async function openUsable(file: DatabaseFile, options: RestoreOptions): Promise<
 }
 
 async function saveCurrent(
-  connection: DatabaseBridge,
+  connection: LocalBridge,
   file: DatabaseFile,
   options: RestoreOptions,
   logger: Logger,

@@ -149,6 +149,6 @@ export async function verifyDatabase(
       userVersion,
     };
   });
-  const results = await runChecks(path, checks);
+  const results = await runChecks(path, checks, source);
   return { ...found, ok: found.ok && results.every(({ ok }) => ok), checks: results };
 }

@@ -1,4 +1,4 @@
-import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import type { DatabaseBridge } from '../database/database-bridge.js';
 import { MigrationFailedError, UpgradeBridgeError } from '../errors.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readPatiently } from './database-reading.js';
@@ -250,19 +250,11 @@ export function upTo(version: number | undefined): ChangeTerms {
   return version === undefined ? upwards : { ...upwards, goal: { kind: 'up', to: version } };
 }
 
-/**
- * Brings the database in a file where `terms` say.
- *
- * @param driver opens the connections; SQLite's own unless given
- */
-export async function changeDatabase(
-  options: UpgradeOptions,
-  terms: ChangeTerms,
-  driver?: DatabaseDriver,
-): Promise<UpgradeReport> {
+/** Brings the database in a file where `terms` say. */
+export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradeReport> {
   const started = performance.now();
   const { lockWaitMs } = resolveSettings(options);
-  const source = await resolveSource(options, driver);
+  const source = await resolveSource(options);
   const file = await resolveDatabaseFile(options.database, 'write');
   const logger = source.logger.child({ database: options.database });
   if (file.networkFileSystem !== undefined)
@@ -279,21 +271,42 @@ export async function changeDatabase(
   return change({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
 }
 
+/** What an upgrade on the caller's own connection takes. */
+export type ConnectionUpgradeOptions = Omit<UpgradeOptions, 'backup' | 'database'>;
+
+const connectionOptionNames = Object.fromEntries(
+  Object.entries(upgradeOptionNames).filter(([name]) => name !== 'backup' && name !== 'database'),
+);
+
 /**
- * Brings the database of one open connection to the newest migration, as `upgradeDatabase` does with a file.
+ * Brings the database of one open connection to the newest migration, as `upgradeDatabase` does with a file: for a
+ * database in memory, and for an engine of the caller's own behind the few verbs of a `DatabaseBridge`.
  *
- * Made for a database in memory. The promises are weaker: no lock keeps others away, no copy is made, an upgrade cannot
- * be stopped half-way, and nothing else may use the connection meanwhile.
+ * Each step is guarded, and kept whole or not at all, as ever. Besides, the promises are weaker: no lock keeps other
+ * upgraders waiting, so that only the engine's own `BEGIN IMMEDIATE` decides between them; no copy is made; a stop is
+ * heeded inside a step only where the connection has `interrupt`, and otherwise before the step is committed; and how
+ * well a commit outlasts a power cut is what the connection was set up for. Nothing else may use the connection
+ * meanwhile, and no transaction may be open on it. It stays open.
  *
- * @throws what `upgradeDatabase` throws
+ * @param options `driver` opens the databases in memory in which files are tried; the connection itself is the caller's
+ * @throws what `upgradeDatabase` throws, and the errors of the connection
  */
 export async function upgradeConnection(
   db: DatabaseBridge,
-  options: Omit<UpgradeOptions, 'database' | 'signal'>,
+  options: ConnectionUpgradeOptions,
+): Promise<UpgradeReport> {
+  refuseUnknownOptions('upgradeConnection', options, connectionOptionNames);
+  return changeConnection(db, options, upTo(options.to));
+}
+
+/** Brings the database of one open connection where `terms` say. */
+export async function changeConnection(
+  db: DatabaseBridge,
+  options: ConnectionUpgradeOptions,
+  terms: ChangeTerms,
 ): Promise<UpgradeReport> {
   const started = performance.now();
   const source = await resolveSource(options);
-  const terms = upTo(options.to);
   const { goal, undoFromHistory } = terms;
   const bridge = new LegacyBridge(source, goal, undoFromHistory, resolveLegacyMode(options.legacyMode));
   const work = await bridge.survey(db);

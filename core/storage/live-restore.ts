@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { LocalBridge } from '../database/database-bridge.js';
 import {
   BackupError,
   DatabaseError,
@@ -20,7 +20,7 @@ export interface ReplaceOptions extends CopyOptions {
   readonly waitMs: number;
   readonly logger: Logger;
   /** Copies what is there, on the connection that it is given, while no other program can write. */
-  readonly save: (connection: DatabaseBridge) => Promise<void>;
+  readonly save: (connection: LocalBridge) => Promise<void>;
 }
 
 /**
@@ -32,8 +32,8 @@ export interface ReplaceOptions extends CopyOptions {
  * @returns what it holds then
  */
 export async function replaceContent(
-  live: DatabaseBridge,
-  source: DatabaseBridge,
+  live: LocalBridge,
+  source: LocalBridge,
   options: ReplaceOptions,
 ): Promise<DatabasePicture> {
   const { signal, file } = options;
@@ -57,8 +57,8 @@ export async function replaceContent(
 
 /** Connections that are open cannot take it: all their statements would fail from then on. */
 async function refuseOtherEncoding(
-  live: DatabaseBridge,
-  source: DatabaseBridge,
+  live: LocalBridge,
+  source: LocalBridge,
   file: DatabaseFile,
 ): Promise<void> {
   const [present, other] = [await pragma(live, 'encoding'), await pragma(source, 'encoding')];
@@ -77,9 +77,9 @@ async function refuseOtherEncoding(
  * a header without the log mode, which would be taken over.
  */
 async function replaceFromCopy(
-  source: DatabaseBridge,
+  source: LocalBridge,
   hasLog: boolean,
-  live: DatabaseBridge,
+  live: LocalBridge,
   options: ReplaceOptions,
 ): Promise<void> {
   if (hasLog) await source.query(`PRAGMA page_size = ${await pragma(live, 'page_size')}`);
@@ -95,7 +95,7 @@ async function replaceFromCopy(
 async function replaceFrom(
   path: string,
   hasLog: boolean,
-  live: DatabaseBridge,
+  live: LocalBridge,
   options: ReplaceOptions,
 ): Promise<void> {
   const { signal, waitMs, driver, file, save } = options;
@@ -128,7 +128,7 @@ async function replaceFrom(
  * @param version the connection's data_version before, which changes with what others write, and not with the restore
  */
 async function verifyContent(
-  live: DatabaseBridge,
+  live: LocalBridge,
   expected: DatabasePicture,
   version: string,
   { file, logger }: ReplaceOptions,
@@ -199,12 +199,12 @@ function interrupted(cause: unknown): InterruptedError {
   });
 }
 
-async function samePageSize(live: DatabaseBridge, source: DatabaseBridge): Promise<boolean> {
+async function samePageSize(live: LocalBridge, source: LocalBridge): Promise<boolean> {
   return (await pragma(live, 'page_size')) === (await pragma(source, 'page_size'));
 }
 
 async function pragma(
-  db: DatabaseBridge,
+  db: LocalBridge,
   name: 'data_version' | 'encoding' | 'journal_mode' | 'page_size',
 ): Promise<string> {
   const [row] = await db.query(`PRAGMA ${name}`);

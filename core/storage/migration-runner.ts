@@ -55,6 +55,17 @@ async function keepLog(driver: DatabaseDriver, file: DatabaseFile, logger: Logge
   }
 }
 
+/** Lends the caller's own connection to an upgrade: foreign keys are off, and are on again where they were. */
+async function withoutForeignKeys<Result>(db: DatabaseBridge, work: () => Promise<Result>): Promise<Result> {
+  const [row] = await db.query('PRAGMA foreign_keys');
+  await db.executeScript('PRAGMA foreign_keys = OFF');
+  try {
+    return await work();
+  } finally {
+    if (row?.foreign_keys === 1) await db.executeScript('PRAGMA foreign_keys = ON');
+  }
+}
+
 /** Foreign keys are off before BEGIN: inside a transaction the switch does nothing ("PRAGMA foreign_keys"). */
 async function prepareConnection(db: DatabaseBridge): Promise<void> {
   const [mode] = await db.query('PRAGMA journal_mode');
@@ -88,10 +99,8 @@ export async function underLock<Result>(
   work: (connection: UpgradeConnection) => Promise<Result>,
 ): Promise<Result> {
   const { target, driver, settings, logger, progress, signal } = request;
-  if (!('canonicalPath' in target)) {
-    await prepareConnection(target);
-    return work(new UpgradeConnection(request, target, undefined));
-  }
+  if (!('canonicalPath' in target))
+    return withoutForeignKeys(target, () => work(new UpgradeConnection(request, target, undefined)));
   const lock = await acquireMigrationLock(target, {
     waitMs: settings.lockWaitMs,
     logger,

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
-import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
 import { BackupError, FileAccessError, InvalidOptionError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { DatabaseFile } from './database-file.js';
@@ -70,7 +70,7 @@ export async function withRehearsalCopy<Result>(
 async function reading<Result>(
   driver: DatabaseDriver,
   file: DatabaseFile,
-  work: (source: DatabaseBridge) => Promise<Result>,
+  work: (source: LocalBridge) => Promise<Result>,
 ): Promise<Result> {
   try {
     const source = await driver.open(file.canonicalPath, 'read-only');
@@ -86,7 +86,7 @@ async function reading<Result>(
 }
 
 async function copyInto(
-  source: DatabaseBridge,
+  source: LocalBridge,
   path: string,
   folder: string,
   { driver, fullCheckBytes, signal }: RehearsalCopyOptions,

@@ -1,4 +1,4 @@
-import { sqlite3Driver } from '../database/sqlite3-bridge.js';
+import { resolveDriver } from '../database/drivers.js';
 import {
   ForeignDatabaseError,
   HistoryConflictError,
@@ -61,7 +61,8 @@ export async function runOnCopy(
   { copy, options }: RehearsalRequest,
   terms: ChangeTerms,
 ): Promise<RehearsalRun> {
-  const observer = new RowObserver(sqlite3Driver, copy.path, historyTableOf(options), ADOPTION);
+  const driver = resolveDriver(options.driver);
+  const observer = new RowObserver(driver, copy.path, historyTableOf(options), ADOPTION);
   const events: StepEvent[] = [];
   const onProgress = (event: ProgressEvent): void => {
     if (event.kind === 'applying' || event.kind === 'rolling-back') observer.begin(event.filename);
@@ -75,8 +76,9 @@ export async function runOnCopy(
     // A copy may become what the database itself is kept from becoming.
     legacyMode: 'bridge',
     onProgress,
+    driver: observer.driver,
   };
-  const run = await outcomeOf(changeDatabase(upgrade, terms, observer.driver));
+  const run = await outcomeOf(changeDatabase(upgrade, terms));
   return {
     steps: events.map((event) => stepOf(event, observer)),
     report: run.report === undefined ? undefined : { ...run.report, database: options.database },

@@ -1,4 +1,3 @@
-import { sqlite3Driver } from '../database/sqlite3-bridge.js';
 import { FileAccessError, InterruptedError } from '../errors.js';
 import type { DatabaseCheck } from './check-files.js';
 import { findChecks, runChecks } from './database-checks.js';
@@ -7,7 +6,6 @@ import { inspectDatabase } from './database-inspection.js';
 import { readDatabase } from './database-reading.js';
 import { verifyDatabase, type Verification, type VerificationOptions } from './database-verification.js';
 import { upTo } from './legacy-migrations.js';
-import type { HistoryTable } from './migration-history.js';
 import { withRehearsalCopy, type RehearsalCopy } from './rehearsal-copy.js';
 import {
   runOnCopy,
@@ -81,7 +79,7 @@ export async function rehearseUpgrade(options: RehearsalOptions): Promise<Rehear
       hint: 'Check the path.',
     });
   const copying = {
-    driver: sqlite3Driver,
+    driver: source.driver,
     folder: options.folder,
     copies: options.roundTrip === true ? 2 : 1,
     fullCheckBytes,
@@ -114,11 +112,11 @@ async function rehearse(
   // The files are the same for every run, whoever edits them meanwhile.
   const settled = { ...options, migrations: source.migrations, code: undefined, logger };
   const request: RehearsalRequest = { copy, options: settled };
-  const before = await schemaOf(copy, source.historyTable);
+  const before = await schemaOf(copy, source);
   const start = roundTrip === true ? await contentAtStart(request, copy) : undefined;
 
   const first = await runOnCopy(request, upTo(options.to));
-  const schema = schemaChanges(before, await schemaOf(copy, source.historyTable));
+  const schema = schemaChanges(before, await schemaOf(copy, source));
   const verification = first.error === undefined ? await verified(copy, settled, checks) : undefined;
   const trip =
     roundTrip === true && first.error === undefined
@@ -146,7 +144,7 @@ async function verified(
   checks: readonly DatabaseCheck[],
 ): Promise<Verification> {
   const found = await verifyDatabase(path, { ...options, checks: false });
-  const results = await runChecks(path, checks);
+  const results = await runChecks(path, checks, { driver: options.driver });
   return {
     ...found,
     database: options.database,
@@ -161,8 +159,11 @@ async function contentAtStart(request: RehearsalRequest, copy: RehearsalCopy): P
   return kind === 'legacy' ? contentOnceAdopted(request, copy) : readContent(copy.path, request.options);
 }
 
-async function schemaOf({ path }: RehearsalCopy, historyTable: HistoryTable): Promise<SchemaSnapshot> {
-  return readDatabase(sqlite3Driver, await resolveDatabaseFile(path, 'read'), 'read-only', (db) =>
+async function schemaOf(
+  { path }: RehearsalCopy,
+  { driver, historyTable }: ResolvedSource,
+): Promise<SchemaSnapshot> {
+  return readDatabase(driver, await resolveDatabaseFile(path, 'read'), 'read-only', (db) =>
     readSchema(db, historyTable),
   );
 }

@@ -1,7 +1,7 @@
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { sqlite3Driver } from '../database/sqlite3-bridge.js';
+import { resolveDriver } from '../database/drivers.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import { upTo, type ChangeTerms } from './legacy-migrations.js';
@@ -63,11 +63,11 @@ const noDifference: ContentDifference = { schema: [], rows: [] };
 /** Reads what is in a database; memory does not grow with its rows. */
 export async function readContent(
   path: string,
-  { historyTable, signal }: Pick<UpgradeOptions, 'historyTable' | 'signal'>,
+  { driver, historyTable, signal }: Pick<UpgradeOptions, 'driver' | 'historyTable' | 'signal'>,
 ): Promise<Content> {
   const table = historyTableOf({ historyTable });
   const file = await resolveDatabaseFile(path, 'read');
-  return readDatabase(sqlite3Driver, file, 'read-only', (db) =>
+  return readDatabase(resolveDriver(driver), file, 'read-only', (db) =>
     withInterrupt(db, signal, async () => ({
       schema: await readSchema(db, table),
       tables: await digestTables(db, table),

@@ -1,12 +1,12 @@
-import { sqlite3Driver } from '../database/sqlite3-bridge.js';
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import { resolveDriver } from '../database/drivers.js';
 import { InvalidOptionError } from '../errors.js';
 import { moduleLogger } from '../logger.js';
 import { agentsOf, type Agents } from './agents.js';
 import { archivesOf, type Archives } from './archives.js';
 import { chatsOf, type Chats } from './chats.js';
 import { eventsOf, type Events } from './events.js';
-import { changeDatabase, upgradeConnection, upTo } from './legacy-migrations.js';
+import { changeConnection, changeDatabase, upTo } from './legacy-migrations.js';
 import { refuseUnknownOptions } from './known-options.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { LegacyRefusedError } from './legacy-mode.js';
@@ -22,9 +22,10 @@ export interface StorageOptions
   extends Omit<UpgradeOptions, 'database' | 'migrations' | 'legacy' | 'to'>, PragmaOptions {
   /**
    * The path of the database file, made where it does not exist; or `:memory:` for one that lives as long as the handle,
-   * with no lock, no backup and no second process.
+   * with no lock, no backup and no second process; or an open connection of the caller's own, with the weaker promises of
+   * `upgradeConnection`. The handle takes the connection over and closes it; where opening fails, it stays open.
    */
-  readonly database: string;
+  readonly database: string | DatabaseBridge;
   /** A folder of migrations that makes the tables of the world storage layer and more. Default: the package's own. */
   readonly migrationsDir?: string | undefined;
   /** What old versions mean to that folder. Default: the world storage layer's own versions with its own folder. */
@@ -52,26 +53,53 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-async function openUpgraded(options: StorageOptions): Promise<{ db: DatabaseBridge; report: UpgradeReport }> {
-  const upgrade: UpgradeOptions = {
+/** Callers without types may give anything. */
+function isConnection(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'query' in value;
+}
+
+/** A connection to a database on the newest schema, and whether it was opened here. */
+interface Opened {
+  readonly db: DatabaseBridge;
+  readonly isOwn: boolean;
+  readonly report: UpgradeReport;
+}
+
+async function openUpgraded({ database, ...options }: StorageOptions): Promise<Opened> {
+  const upgrade: Omit<UpgradeOptions, 'database'> = {
     ...options,
     // The storage works on the newest schema only.
     to: undefined,
     migrations: options.migrationsDir ?? worldMigrationsDir,
     legacy: options.legacy ?? (options.migrationsDir === undefined ? worldLegacyVersions : undefined),
   };
-  if (options.database === ':memory:') {
-    const db = await sqlite3Driver.open(':memory:', 'create');
-    try {
-      return { db, report: await upgradeConnection(db, upgrade) };
-    } catch (error) {
-      await db.close();
-      throw error;
-    }
+  const driver = resolveDriver(options.driver);
+  if (typeof database !== 'string')
+    return {
+      db: database,
+      isOwn: false,
+      report: await upgraded(changeConnection(database, upgrade, newest)),
+    };
+  if (database !== ':memory:') {
+    const report = await upgraded(changeDatabase({ ...upgrade, database }, newest));
+    return { db: await driver.open(database, 'read-write'), isOwn: true, report };
   }
-  const report = await changeDatabase(upgrade, upTo(undefined));
+  const db = await driver.open(':memory:', 'create');
+  try {
+    return { db, isOwn: true, report: await upgraded(changeConnection(db, upgrade, newest)) };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+const newest = upTo(undefined);
+
+/** @throws LegacyRefusedError when the database was only looked at */
+async function upgraded(change: Promise<UpgradeReport>): Promise<UpgradeReport> {
+  const report = await change;
   if (report.wouldDo !== undefined) throw new LegacyRefusedError(report);
-  return { db: await sqlite3Driver.open(options.database, 'read-write'), report };
+  return report;
 }
 
 /**
@@ -90,16 +118,16 @@ async function openUpgraded(options: StorageOptions): Promise<{ db: DatabaseBrid
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   refuseUnknownOptions('openStorage', options, storageOptionNames);
-  if (typeof options.database !== 'string')
-    throw new InvalidOptionError('openStorage needs the path of a database.', {
+  if (typeof options.database !== 'string' && !isConnection(options.database))
+    throw new InvalidOptionError('openStorage needs the path of a database, or an open connection.', {
       hint: "Call it as openStorage({ database: 'worlds.db' }).",
     });
   checkPragmaOptions(options);
-  const { db, report } = await openUpgraded(options);
+  const { db, isOwn, report } = await openUpgraded(options);
   try {
     await applyPragmas(db, options);
   } catch (error) {
-    await db.close();
+    if (isOwn) await db.close();
     throw error;
   }
   const session = new StorageSession(db, moduleLogger(options.logger, 'storage'));

@@ -1,4 +1,4 @@
-import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
 import { nameAt } from './forbidden-statements.js';
 import type { HistoryTable } from './history-table.js';
 import { splitStatements } from './sql-script.js';
@@ -136,7 +136,7 @@ export class RowObserver {
     return { touched: [...(tally?.tables.values() ?? [])], inConsequence: tally?.inConsequence ?? 0 };
   }
 
-  private observed(db: DatabaseBridge): DatabaseBridge {
+  private observed(db: LocalBridge): LocalBridge {
     return {
       location: db.location,
       execute: async (sql, parameters) => {
@@ -175,7 +175,7 @@ export class RowObserver {
     return this.known.get(sql);
   }
 
-  private async see(db: DatabaseBridge, sql: string, changes: () => Promise<number>): Promise<void> {
+  private async see(db: LocalBridge, sql: string, changes: () => Promise<number>): Promise<void> {
     const statement = this.meaningOf(sql);
     if (statement === undefined) return;
     if (statement.kind === 'rename') this.rename(statement.table, statement.to);
@@ -216,7 +216,7 @@ export class RowObserver {
     });
   }
 
-  private async settle(db: DatabaseBridge): Promise<void> {
+  private async settle(db: LocalBridge): Promise<void> {
     const total = await numberOf(db, 'SELECT total_changes() AS number');
     this.current.inConsequence += Math.max(0, total - this.total - this.direct);
     this.total = total;
@@ -224,11 +224,11 @@ export class RowObserver {
   }
 }
 
-function changesOn(db: DatabaseBridge): Promise<number> {
+function changesOn(db: LocalBridge): Promise<number> {
   return numberOf(db, 'SELECT changes() AS number');
 }
 
-async function numberOf(db: DatabaseBridge, sql: string): Promise<number> {
+async function numberOf(db: LocalBridge, sql: string): Promise<number> {
   const [row] = await db.query(sql);
   return Number(row?.number);
 }

@@ -1,4 +1,4 @@
-import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { DatabaseBridge, LocalBridge } from '../database/database-bridge.js';
 import { withTransaction } from '../database/transaction.js';
 import { isSqliteError } from '../errors.js';
 import { backUpBeforeUpgrade, withdrawBackup } from './backup-policy.js';
@@ -19,7 +19,7 @@ export class UpgradeConnection {
   /** @param lock what keeps other upgraders away; undefined for a database that no other process can reach */
   constructor(
     private readonly request: ChangeRequest,
-    readonly db: DatabaseBridge,
+    readonly db: DatabaseBridge | LocalBridge,
     private readonly lock: MigrationLock | undefined,
   ) {}
 
@@ -71,14 +71,14 @@ export class UpgradeConnection {
   }
 
   /**
-   * Lets a stop reach the statement that is running. SQLite forgets an interrupt that comes between two statements, so it
-   * is repeated; COMMIT and ROLLBACK stay outside, because they must not be cut off.
+   * Lets a stop reach the statement that is running, where the connection can do that. SQLite forgets an interrupt that
+   * comes between two statements, so it is repeated; COMMIT and ROLLBACK stay outside, because they must not be cut off.
    */
   async interruptible<Result>(work: () => Promise<Result>): Promise<Result> {
     const { signal } = this.request;
     let repeat: NodeJS.Timeout | undefined;
     const interrupt = (): void => {
-      this.db.interrupt();
+      if ('interrupt' in this.db) this.db.interrupt();
       repeat ??= setInterval(interrupt, INTERRUPT_EVERY_MS);
     };
     signal?.addEventListener('abort', interrupt, { once: true });

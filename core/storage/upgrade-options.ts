@@ -1,5 +1,5 @@
 import type { DatabaseDriver } from '../database/database-bridge.js';
-import { sqlite3Driver } from '../database/sqlite3-bridge.js';
+import { resolveDriver, type DriverOption } from '../database/drivers.js';
 import { InvalidOptionError, MigrationFileError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { checkRetention } from './backup-retention.js';
@@ -16,7 +16,7 @@ import { safeProgress, type Progress } from './upgrade-progress.js';
 import { defaultFullCheckBytes } from './verified-copy.js';
 
 /** Where the files are and what the past means. */
-export interface MigrationSource {
+export interface MigrationSource extends DriverOption {
   /** A folder of SQL files; or migrations as values, those that `readMigrations` returns and those in code, in any order. */
   readonly migrations: string | readonly (Migration | CodeMigration)[];
   /** Migrations in code that stand between those of `migrations`, by their numbers. */
@@ -71,6 +71,7 @@ export const sharedOptionNames = {
   code: true,
   countRows: true,
   database: true,
+  driver: true,
   fullCheckBytes: true,
   historyTable: true,
   legacy: true,
@@ -107,10 +108,8 @@ export interface ResolvedSource {
  * @throws MigrationFileError when a file, the folder or the table is not as it must be, or two have the same number
  * @throws InvalidOptionError when a migration in code, or the name of the history's table, is not as it must be
  */
-export async function resolveSource(
-  source: MigrationSource,
-  driver: DatabaseDriver = sqlite3Driver,
-): Promise<ResolvedSource> {
+export async function resolveSource(source: MigrationSource): Promise<ResolvedSource> {
+  const driver = resolveDriver(source.driver);
   const historyTable = historyTableOf(source);
   const files =
     typeof source.migrations === 'string'

@@ -2,7 +2,7 @@ import { existsSync, renameSync } from 'node:fs';
 import { chmod, chown, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
 import { BackupError, InvalidOptionError, isSqliteError } from '../errors.js';
 import { copyFailure, refuseWhenAborted, unlikeItsSource } from './copy-failures.js';
@@ -47,7 +47,7 @@ export interface CopiedDatabase {
  * @throws InterruptedError when `signal` is aborted
  */
 export async function copyDatabase(
-  source: DatabaseBridge,
+  source: LocalBridge,
   target: string,
   onTaken: OnTaken,
   options: CopyOptions,
@@ -73,7 +73,7 @@ export async function copyDatabase(
  * @throws what `copyDatabase` throws
  */
 export async function copySnapshot(
-  source: DatabaseBridge,
+  source: LocalBridge,
   target: string,
   onTaken: OnTaken,
   options: CopyOptions,
@@ -89,7 +89,7 @@ export async function copySnapshot(
 
 /** Keeps a damaged database as it is, page by page, for whoever wants to save something from it. Not verified. */
 export async function copyDamagedDatabase(
-  source: DatabaseBridge,
+  source: LocalBridge,
   target: string,
   signal: AbortSignal | undefined,
 ): Promise<string> {
@@ -101,7 +101,7 @@ export async function copyDamagedDatabase(
 
 /** In what a database file contradicts itself; none when it is whole. */
 export async function findFaults(
-  db: DatabaseBridge,
+  db: LocalBridge,
   sizeBytes: number,
   fullCheckBytes = defaultFullCheckBytes,
 ): Promise<readonly string[]> {
@@ -125,7 +125,7 @@ export function checkFullCheckBytes(bytes: number | undefined): void {
 
 /** Lets an abort interrupt what runs on a connection, while `work` is done. */
 export async function withInterrupt<Result>(
-  db: DatabaseBridge,
+  db: LocalBridge,
   signal: AbortSignal | undefined,
   work: () => Promise<Result>,
 ): Promise<Result> {
@@ -151,12 +151,12 @@ export async function withInterrupt<Result>(
 interface WayToCopy {
   /** What `dataVersion` was when it began. */
   readonly version: number;
-  readonly picture: (source: DatabaseBridge) => Promise<DatabasePicture>;
+  readonly picture: (source: LocalBridge) => Promise<DatabasePicture>;
   readonly copy: (partial: string) => Promise<unknown>;
 }
 
 async function makeAndVerify(
-  source: DatabaseBridge,
+  source: LocalBridge,
   target: string,
   onTaken: OnTaken,
   options: CopyOptions,
@@ -237,7 +237,7 @@ async function inheritPermissions(source: string, target: string): Promise<void>
 }
 
 /** A number that changes when another connection has written to the database ("PRAGMA data_version"). */
-export async function dataVersion(db: DatabaseBridge): Promise<number> {
+export async function dataVersion(db: LocalBridge): Promise<number> {
   const [row] = await db.query('PRAGMA data_version');
   return Number(row?.data_version);
 }

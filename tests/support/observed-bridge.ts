@@ -22,11 +22,6 @@ export function observedBridge(
     execute: (sql, parameters) => telling(sql, db.execute(sql, parameters)),
     executeScript: (sql) => telling(sql, db.executeScript(sql)),
     query: (sql, parameters) => telling(sql, db.query(sql, parameters)),
-    backupTo: (path) => db.backupTo(path),
-    restoreFrom: (path, whileLocked) => db.restoreFrom(path, whileLocked),
-    interrupt: () => {
-      db.interrupt();
-    },
     close: () => db.close(),
   };
 }

@@ -1,9 +1,4 @@
-import type {
-  DatabaseBridge,
-  DatabaseDriver,
-  OpenMode,
-  Row,
-} from '../../../core/database/database-bridge.js';
+import type { LocalBridge, DatabaseDriver, OpenMode, Row } from '../../../core/database/database-bridge.js';
 
 /** What a program of the harness does to the connections of the library. The library itself has no such switch. */
 export interface Weakening {
@@ -32,7 +27,7 @@ export function weakenDriver(driver: DatabaseDriver, weakening: Weakening): void
   };
 }
 
-function withSynchronous(db: DatabaseBridge, level: string): DatabaseBridge {
+function withSynchronous(db: LocalBridge, level: string): LocalBridge {
   let asked = levels.indexOf('FULL');
   const rewritten = (sql: string): string => {
     const wanted = setting.exec(sql)?.[1]?.toUpperCase();

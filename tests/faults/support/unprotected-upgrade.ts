@@ -1,4 +1,4 @@
-import type { DatabaseBridge, DatabaseDriver } from '../../../core/database/database-bridge.js';
+import type { LocalBridge, DatabaseDriver } from '../../../core/database/database-bridge.js';
 import { resolveDatabaseFile } from '../../../core/storage/database-file.js';
 import { readDatabase } from '../../../core/storage/database-reading.js';
 import { LegacyBridge } from '../../../core/storage/legacy-migrations.js';
@@ -25,7 +25,7 @@ const transactionControl = /^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b/;
 const integrityQuestion = /^PRAGMA (integrity|quick)_check/;
 const nothingChanged = { changes: 0, lastInsertRowid: 0 };
 
-function unprotectedConnection(db: DatabaseBridge, without: ReadonlySet<Protection>): DatabaseBridge {
+function unprotectedConnection(db: LocalBridge, without: ReadonlySet<Protection>): LocalBridge {
   const isIgnored = (sql: string): boolean => without.has('transactions') && transactionControl.test(sql);
   return {
     location: db.location,
@@ -81,11 +81,11 @@ export async function upgradeWithout(
 }
 
 /** Upgrades on a connection that somebody else uses as well. */
-export async function upgradeOn(db: DatabaseBridge, options: UpgradeOptions): Promise<RunResult> {
+export async function upgradeOn(db: LocalBridge, options: UpgradeOptions): Promise<RunResult> {
   return await upgradeUnlocked(db, await requestOf(options, new Set()));
 }
 
-function upgradeUnlocked(db: DatabaseBridge, request: RunRequest): Promise<RunResult> {
+function upgradeUnlocked(db: LocalBridge, request: RunRequest): Promise<RunResult> {
   return new UpgradeSteps(request, new UpgradeConnection(request, db, undefined)).carryOut();
 }
 

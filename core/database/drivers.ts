@@ -1,0 +1,39 @@
+import { InvalidOptionError } from '../errors.js';
+import { betterSqlite3Driver } from './better-sqlite3-bridge.js';
+import type { DatabaseDriver } from './database-bridge.js';
+import { sqlite3Driver } from './sqlite3-bridge.js';
+
+/** The packages through which SQLite can be reached. */
+export const driverNames = ['sqlite3', 'better-sqlite3'] as const;
+
+export type DriverName = (typeof driverNames)[number];
+
+/** One of the package's own drivers by name, or one of the caller's. */
+export type DriverChoice = DriverName | DatabaseDriver;
+
+/** What everything takes that opens a database. */
+export interface DriverOption {
+  /**
+   * What opens the database: `sqlite3` (the default); `better-sqlite3`, which has to be installed beside this package; or
+   * a driver of the caller's own. A package is loaded when the first database is opened with it.
+   */
+  readonly driver?: DriverChoice | undefined;
+}
+
+const drivers: Readonly<Record<DriverName, DatabaseDriver>> = {
+  sqlite3: sqlite3Driver,
+  'better-sqlite3': betterSqlite3Driver,
+};
+
+function isDriverName(name: string): name is DriverName {
+  return Object.hasOwn(drivers, name);
+}
+
+/** @throws InvalidOptionError when there is no driver of the name */
+export function resolveDriver(choice: DatabaseDriver | string = 'sqlite3'): DatabaseDriver {
+  if (typeof choice !== 'string') return choice;
+  if (isDriverName(choice)) return drivers[choice];
+  throw new InvalidOptionError(`There is no driver "${choice}".`, {
+    hint: `Give ${driverNames.join(' or ')}, or leave the option out.`,
+  });
+}
