@@ -274,10 +274,6 @@ export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms
 /** What an upgrade on the caller's own connection takes. */
 export type ConnectionUpgradeOptions = Omit<UpgradeOptions, 'backup' | 'database'>;
 
-const connectionOptionNames = Object.fromEntries(
-  Object.entries(upgradeOptionNames).filter(([name]) => name !== 'backup' && name !== 'database'),
-);
-
 /**
  * Brings the database of one open connection to the newest migration, as `upgradeDatabase` does with a file: for a
  * database in memory, and for an engine of the caller's own behind the few verbs of a `DatabaseBridge`.
@@ -295,7 +291,7 @@ export async function upgradeConnection(
   db: DatabaseBridge,
   options: ConnectionUpgradeOptions,
 ): Promise<UpgradeReport> {
-  refuseUnknownOptions('upgradeConnection', options, connectionOptionNames);
+  refuseUnknownOptions('upgradeConnection', options, changeOptionNames);
   return changeConnection(db, options, upTo(options.to));
 }
 
