@@ -6,6 +6,7 @@ export const errorCodes = [
   // the database
   'NEWER_DATABASE',
   'FOREIGN_DATABASE',
+  'OTHER_HISTORY',
   'UNREADABLE_DATABASE',
   'DAMAGED_DATABASE',
   'NEEDS_RECOVERY',
@@ -34,6 +35,8 @@ export const errorCodes = [
   'TAMPERED_HISTORY',
   'REPAIR_FAILED',
   'BASELINE_MISMATCH',
+  'UNFINISHED_HISTORY',
+  'ADOPTION_MISMATCH',
   // the upgrade
   'LEGACY_REFUSED',
   'MIGRATION_FAILED',
@@ -104,6 +107,22 @@ export class NewerDatabaseError extends UpgradeBridgeError {
 export class ForeignDatabaseError extends UpgradeBridgeError {
   constructor(message: string, details: ErrorDetails) {
     super('FOREIGN_DATABASE', message, details);
+  }
+}
+
+/** Another tool keeps the history of the database, and nobody has asked to take it over. */
+export class OtherHistoryError extends UpgradeBridgeError<'OTHER_HISTORY'> {
+  /**
+   * @param tool the tool as people call it
+   * @param table where it keeps its history; undefined for `PRAGMA user_version`
+   */
+  constructor(
+    message: string,
+    readonly tool: string,
+    readonly table: string | undefined,
+    details: ErrorDetails,
+  ) {
+    super('OTHER_HISTORY', message, details);
   }
 }
 

@@ -50,6 +50,7 @@ export type {
 export type { OwnTrigger } from './storage/own-triggers.js';
 export type { Progress, ProgressEvent } from './storage/upgrade-progress.js';
 export { inspectDatabase, type Inspection } from './storage/database-inspection.js';
+export type { OtherHistorySummary, OtherTool } from './storage/other-history.js';
 export type { ChangedFile } from './storage/changed-files.js';
 export type { PlannedCompletion, PlannedMigration, PlannedWork } from './storage/planned-work.js';
 export { LegacyRefusedError, type LegacyMode } from './storage/legacy-mode.js';

@@ -25,6 +25,7 @@ type Outcome = keyof typeof exitStatus;
 const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   NEWER_DATABASE: 'newer',
   FOREIGN_DATABASE: 'failed',
+  OTHER_HISTORY: 'failed',
   UNREADABLE_DATABASE: 'failed',
   DAMAGED_DATABASE: 'failed',
   NEEDS_RECOVERY: 'failed',
@@ -51,6 +52,8 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   TAMPERED_HISTORY: 'changed',
   REPAIR_FAILED: 'failed',
   BASELINE_MISMATCH: 'failed',
+  UNFINISHED_HISTORY: 'failed',
+  ADOPTION_MISMATCH: 'failed',
   LEGACY_REFUSED: 'failed',
   MIGRATION_FAILED: 'failed',
   TRANSACTION_ENDED: 'failed',

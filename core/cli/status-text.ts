@@ -23,6 +23,8 @@ const kinds: Readonly<Record<Inspection['kind'], string>> = {
   foreign: 'foreign: not a database of this program',
 };
 
+const keptByAnother = 'foreign: another tool keeps its history, which "adopt" takes over';
+
 export function isUpToDate({ adoptable, completable, pending }: Inspection): boolean {
   return adoptable.length + completable.length + pending.length === 0;
 }
@@ -34,7 +36,7 @@ export function describeStatus(found: Inspection, drift: DriftFound): string[] {
   return [
     ...aligned([
       ['Database:', found.database],
-      ['State:', kinds[found.kind]],
+      ['State:', found.problem?.code === 'OTHER_HISTORY' ? keptByAnother : kinds[found.kind]],
       ...(claimed === undefined ? [] : [['Claimed:', `version ${claimed} (user_version)`]]),
       ...(evident === undefined ? [] : [['Evident:', `version ${evident} (schema)`]]),
       ...(hasHistory ? [['Version:', String(found.version)]] : []),
@@ -45,6 +47,19 @@ export function describeStatus(found: Inspection, drift: DriftFound): string[] {
     ...section(
       'Failed',
       failed.map(({ filename, appliedAt, details }) => [filename, appliedAt, details.error ?? '']),
+    ),
+    ...section(
+      'Histories of other tools',
+      found.otherHistories.map(({ title, table: name, rows, newest }) => [
+        title,
+        name ?? 'PRAGMA user_version',
+        plural(rows, 'row'),
+        newest === undefined ? 'nothing applied' : `newest: ${newest}`,
+      ]),
+    ),
+    ...section(
+      'Not finished in them',
+      found.otherHistories.flatMap(({ unfinished }) => unfinished),
     ),
     ...workSections(found),
     ...(found.problem === undefined && isUpToDate(found) ? ['', 'Up to date.'] : []),

@@ -10,6 +10,8 @@ import { LegacyBridge } from './legacy-migrations.js';
 import { readHistory, readHistoryShape, type AppliedMigration } from './migration-history.js';
 import { planMigrations, type MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
+import { summarise, type OtherHistory, type OtherHistorySummary } from './other-history.js';
+import { findOtherHistories } from './other-history-reading.js';
 import { plannedWork, type PlannedWork } from './planned-work.js';
 import { resolveSource, type MigrationSource, type ResolvedSource } from './upgrade-options.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
@@ -35,6 +37,8 @@ export interface Inspection extends PlannedWork {
   readonly files: readonly FileStatus[];
   /** The applied files that are not what they were when they were applied. */
   readonly changed: readonly ChangedFile[];
+  /** The histories that other tools keep or have kept in it. */
+  readonly otherHistories: readonly OtherHistorySummary[];
   /** Why an upgrade would be refused. */
   readonly problem: { readonly code: ErrorCode; readonly message: string; readonly hint: string } | undefined;
 }
@@ -56,16 +60,23 @@ interface Found {
   /** Every attempt; a database in which each of them failed is not managed for that. */
   readonly history: readonly AppliedMigration[];
   readonly changed: readonly ChangedFile[];
+  readonly others: readonly OtherHistory[];
 }
 
 async function look(db: DatabaseBridge, { historyTable, migrations }: ResolvedSource): Promise<Found> {
   const probed = await probeDatabase(db, historyTable);
+  const others = await findOtherHistories(db, historyTable);
   if (probed.kind === 'managed') {
     const { history, applied } = probed;
-    return { probed, history, changed: await readChangedFiles(db, historyTable, applied, migrations) };
+    return {
+      probed,
+      history,
+      changed: await readChangedFiles(db, historyTable, applied, migrations),
+      others,
+    };
   }
   const { kind } = await readHistoryShape(db, historyTable);
-  return { probed, history: kind === 'ours' ? await readHistory(db, historyTable) : [], changed: [] };
+  return { probed, history: kind === 'ours' ? await readHistory(db, historyTable) : [], changed: [], others };
 }
 
 function lastFailures(
@@ -101,6 +112,13 @@ function userVersionOf(state: DatabaseState): number | undefined {
     case 'foreign':
       return state.userVersion;
   }
+}
+
+/** Those that have a table, and the one that is kept in user_version alone. */
+function otherHistoriesOf(state: DatabaseState, tables: readonly OtherHistory[]): readonly OtherHistory[] {
+  return tables.length === 0 && state.kind === 'foreign' && state.other !== undefined
+    ? [state.other]
+    : tables;
 }
 
 /**
@@ -139,6 +157,7 @@ export async function inspectDatabase(
     changed: found?.changed ?? [],
     ...plannedWork(plan),
     files: fileStatuses(found?.history ?? [], resolved.migrations, plan),
+    otherHistories: otherHistoriesOf(state, found?.others ?? []).map(summarise),
     problem:
       problem === undefined
         ? undefined

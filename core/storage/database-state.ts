@@ -16,6 +16,8 @@ import {
   type HistoryTable,
 } from './migration-history.js';
 import type { Replay } from './migration-replay.js';
+import { describeHistory, type OtherHistory } from './other-history.js';
+import { findOtherHistories, userVersionHistory } from './other-history-reading.js';
 import { isEmptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 
 /** A database with a history: what stands applied is what the history says. */
@@ -33,6 +35,8 @@ export interface UnmanagedState {
   readonly kind: 'unmanaged';
   readonly userVersion: number;
   readonly schema: SchemaSnapshot;
+  /** The histories of other tools in which there is a row. */
+  readonly others: readonly OtherHistory[];
 }
 
 /** Where the history should be stands something else. */
@@ -41,6 +45,8 @@ export interface OccupiedState {
   readonly userVersion: number;
   /** What stands there, as a sentence goes on. */
   readonly description: string;
+  /** The histories of other tools in which there is a row. */
+  readonly others: readonly OtherHistory[];
 }
 
 /** What a look at the database alone can tell. */
@@ -57,7 +63,13 @@ export type DatabaseState =
       readonly files: readonly FileEvidence[];
     }
   | ManagedState
-  | { readonly kind: 'foreign'; readonly userVersion: number; readonly reasons: readonly string[] };
+  | {
+      readonly kind: 'foreign';
+      readonly userVersion: number;
+      readonly reasons: readonly string[];
+      /** The history that another tool keeps, which can be taken over; the first of several. */
+      readonly other?: OtherHistory | undefined;
+    };
 
 export async function readUserVersion(db: DatabaseBridge): Promise<number> {
   const [row] = await db.query('PRAGMA user_version');
@@ -142,21 +154,40 @@ export async function probeDatabase(db: DatabaseBridge, table: HistoryTable): Pr
         kind: 'occupied',
         userVersion,
         description: `where the history (${table.name}) should be stands ${shape.description}`,
+        others: await findKeptHistories(db, table),
       };
     if (shape.kind === 'ours') {
       const history = await readHistory(db, table);
       if (history.some(({ status }) => status !== 'failed'))
         return { kind: 'managed', userVersion, history, applied: appliedMigrations(history) };
     }
-    return { kind: 'unmanaged', userVersion, schema: await readSchema(db, table) };
+    const schema = await readSchema(db, table);
+    return { kind: 'unmanaged', userVersion, schema, others: await findKeptHistories(db, table) };
   } catch (error) {
     throw nameReadError(error, db.location);
   }
 }
 
+async function findKeptHistories(db: DatabaseBridge, table: HistoryTable): Promise<OtherHistory[]> {
+  return (await findOtherHistories(db, table)).filter(({ rows }) => rows.length > 0);
+}
+
 /** Whether the files have to be replayed before a probed database can be recognised. */
 export function needsReplay(probed: ProbedState): probed is UnmanagedState {
-  return probed.kind === 'unmanaged' && !isEmptySchema(probed.schema);
+  return probed.kind === 'unmanaged' && !isEmptySchema(probed.schema) && probed.others.length === 0;
+}
+
+/** The history that is kept in user_version alone: it says something only of a database with tables of these files. */
+function versionHistory(
+  { userVersion, schema }: UnmanagedState,
+  replay: Replay,
+  legacyVersions: LegacyVersions,
+): OtherHistory | undefined {
+  if (userVersion <= 0 || Object.keys(legacyVersions).length > 0) return undefined;
+  const isOurs = replay.steps.some(({ after }) =>
+    [...after.tables.keys()].some((name) => schema.tables.has(name)),
+  );
+  return isOurs ? userVersionHistory(userVersion) : undefined;
 }
 
 /**
@@ -179,14 +210,28 @@ export function recogniseDatabase(
         kind: 'foreign',
         userVersion: probed.userVersion,
         reasons: [probed.description],
+        other: probed.others[0],
       };
     case 'unmanaged': {
+      const [other] = probed.others;
+      if (other !== undefined)
+        return {
+          kind: 'foreign',
+          userVersion: probed.userVersion,
+          reasons: [`its history is kept by ${describeHistory(other)}`],
+          other,
+        };
       const evidence = weighEvidence(probed.schema, probed.userVersion, replay, legacyVersions);
       switch (evidence.kind) {
         case 'empty':
           return { kind: 'empty', userVersion: evidence.claimed };
         case 'foreign':
-          return { kind: 'foreign', userVersion: evidence.claimed, reasons: evidence.reasons };
+          return {
+            kind: 'foreign',
+            userVersion: evidence.claimed,
+            reasons: evidence.reasons,
+            other: versionHistory(probed, replay, legacyVersions),
+          };
         case 'legacy':
           return evidence;
       }

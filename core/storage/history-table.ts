@@ -1,5 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { InvalidOptionError, UpgradeBridgeError } from '../errors.js';
+import { formsOf } from './other-tools.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 import { shown } from './values.js';
@@ -58,12 +59,6 @@ export type HistoryShape =
   | { readonly kind: 'ours' }
   | { readonly kind: 'foreign'; readonly description: string };
 
-const knownTools: readonly { readonly columns: string; readonly tool: string }[] = [
-  { columns: 'version', tool: 'dbmate or Rails' },
-  { columns: 'dirty,version', tool: 'golang-migrate' },
-  { columns: 'applied_at,name,version', tool: 'a sibling of this tool that keeps no checksums' },
-];
-
 /**
  * Tells whether the database has a history and whether it is one of ours.
  *
@@ -87,8 +82,8 @@ async function shapeOf(db: DatabaseBridge, { name, key }: HistoryTable): Promise
     };
   const found = await columnNames(db, key);
   if (firstColumnNames.every((column) => found.includes(column))) return { kind: 'ours' };
-  const sorted = [...found].sort().join();
-  const tool = knownTools.find((known) => known.columns === sorted)?.tool ?? 'another tool';
+  const tools = formsOf(found).map(({ title }) => title);
+  const tool = tools.length === 0 ? 'another tool' : tools.join(' or ');
   return {
     kind: 'foreign',
     description: `a table ${name} of ${tool}, with the columns ${found.join(', ')}`,

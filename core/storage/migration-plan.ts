@@ -3,11 +3,13 @@ import {
   HistoryConflictError,
   InvalidOptionError,
   NewerDatabaseError,
+  OtherHistoryError,
 } from '../errors.js';
 import type { DatabaseState, ManagedState } from './database-state.js';
 import type { FileEvidence } from './legacy-evidence.js';
 import type { AppliedMigration } from './migration-history.js';
 import type { Migration } from './migration.js';
+import { describeHistory, type OtherHistory } from './other-history.js';
 
 /** Where an upgrade is to end. */
 export type Goal =
@@ -264,6 +266,17 @@ function planManaged(
   return { baseline: [], undo, pending };
 }
 
+function otherHistory(other: OtherHistory): OtherHistoryError {
+  return new OtherHistoryError(
+    `The history of this database is kept by ${describeHistory(other)}.`,
+    other.title,
+    other.table,
+    {
+      hint: 'Nothing was changed. If it is a database of this program, see with "upgrade-bridge adopt --dry-run" what taking its history over would record, and do so with "upgrade-bridge adopt" (adoptHistory, or the option adopt of an upgrade). Otherwise check the path.',
+    },
+  );
+}
+
 /**
  * Decides what must happen to a database so that it ends where it shall.
  *
@@ -273,6 +286,7 @@ function planManaged(
  * @param known the files, by version
  * @param kept migrations that are no files of this program, made from what the history kept of them: used only to undo
  * @throws ForeignDatabaseError when the database is not ours
+ * @throws OtherHistoryError when another tool keeps the history, and nobody has asked to take it over
  * @throws NewerDatabaseError when the history has a migration newer than every known one
  * @throws HistoryConflictError when an applied file is gone or changed, a new one comes too late, or one that is to be
  *   undone has no way back
@@ -304,6 +318,7 @@ export function planMigrations(
     case 'managed':
       return planManaged(found, known, goal, kept);
     case 'foreign':
+      if (found.other !== undefined) throw otherHistory(found.other);
       throw new ForeignDatabaseError(`This is not a database of this program: ${found.reasons.join('; ')}.`, {
         hint: 'Nothing was changed. Check the path; if something of your own bears a name that this program needs, rename it; if old releases of your program wrote the file, say what their user_version means (the option legacy, --legacy FILE).',
       });

@@ -1,6 +1,7 @@
 import { resolveDriver } from '../database/drivers.js';
 import {
   ForeignDatabaseError,
+  OtherHistoryError,
   HistoryConflictError,
   MigrationFailedError,
   NewerDatabaseError,
@@ -105,6 +106,7 @@ function isFinding(error: unknown): error is UpgradeBridgeError {
     error instanceof MigrationFailedError ||
     error instanceof HistoryConflictError ||
     error instanceof ForeignDatabaseError ||
+    error instanceof OtherHistoryError ||
     error instanceof NewerDatabaseError ||
     (error instanceof UpgradeBridgeError && findings.some((code) => code === error.code))
   );

@@ -208,7 +208,7 @@ Nothing was changed.
     const database = await folder.legacy('foreign-rails', 'data/rails.db');
     const end = await folder.run('plan', '--database', database);
     expect(end.status).toBe(1);
-    expect(end.stderr).toMatch(/^Error: .*\nHint: .*\nCode: {2}FOREIGN_DATABASE\n$/);
+    expect(end.stderr).toMatch(/^Error: .*\nHint: .*\nCode: {2}OTHER_HISTORY\n$/);
   });
 });
 

@@ -131,6 +131,7 @@ Pending (7):
         executionTimeMs: null,
         origin: null,
       })),
+      otherHistories: [],
       problem: null,
       drift: null,
     });
@@ -248,9 +249,11 @@ describe('what an upgrade would refuse', () => {
   test('is shown, explained on standard error, and exits with 1', async () => {
     const end = await status('--database', await folder.legacy('foreign-rails'));
     expect(end.status).toBe(1);
-    expect(end.stdout).toContain('State:     foreign: not a database of this program\n');
+    expect(end.stdout).toContain(
+      'State:     foreign: another tool keeps its history, which "adopt" takes over\n',
+    );
     expect(end.stderr).toMatch(
-      /^Error: This is not a database of this program: .*\nHint: .*\nCode: {2}FOREIGN_DATABASE\n$/,
+      /^Error: The history of this database is kept by Rails, in the table schema_migrations \(1 row, the newest 20240229101500\)\.\nHint: .*"upgrade-bridge adopt".*\nCode: {2}OTHER_HISTORY\n$/,
     );
   });
 

@@ -292,12 +292,17 @@ const strangers: readonly Pick<LegacyFixture, 'name' | 'title' | 'make'>[] = [
   },
 ];
 
+function hasOtherHistory(name: string): boolean {
+  return /-(dbmate|rails|golang-migrate|sibling)$/.test(name);
+}
+
 describe('a database that is not ours', () => {
   const foreign = cases
     .filter((each) => each.expect.kind === 'foreign')
     .map(({ name, mode, title, turned }) => ({
       name: `${name} (${mode})`,
       title,
+      code: hasOtherHistory(name) ? 'OTHER_HISTORY' : 'FOREIGN_DATABASE',
       make: async (path: string): Promise<void> => {
         await copyDatabase(join(committed, `${name}.db`), path);
         if (turned !== undefined)
@@ -305,27 +310,35 @@ describe('a database that is not ours', () => {
       },
     }));
 
-  it.each([...foreign, ...strangers])('is refused and not touched: $name', async ({ make }) => {
-    const place = await mkdtemp(join(folder, 'foreign-'));
-    const path = join(place, 'theirs.db');
-    await make(path);
-    await writeFile(`${path}.lock`, 'in the way');
-    const bytes = await hashesIn(place);
-    const { mtimeNs } = await stat(path, { bigint: true });
-    await expect(openStorage({ database: path })).rejects.toMatchObject({
-      code: 'FOREIGN_DATABASE',
-      message: expect.stringMatching(/^This is not a database of this program: .{20}/),
-      hint: expect.stringContaining('Nothing was changed.'),
-    });
-    const inspection = await inspectDatabase(path);
-    expect(inspection).toMatchObject({ kind: 'foreign', problem: { code: 'FOREIGN_DATABASE' } });
-    expect(await hashesIn(place)).toEqual(bytes);
-    expect((await stat(path, { bigint: true })).mtimeNs).toBe(mtimeNs);
-  });
+  it.each([...foreign, ...strangers.map((stranger) => ({ ...stranger, code: 'FOREIGN_DATABASE' }))])(
+    'is refused and not touched: $name',
+    async ({ make, code }) => {
+      const place = await mkdtemp(join(folder, 'foreign-'));
+      const path = join(place, 'theirs.db');
+      await make(path);
+      await writeFile(`${path}.lock`, 'in the way');
+      const bytes = await hashesIn(place);
+      const { mtimeNs } = await stat(path, { bigint: true });
+      await expect(openStorage({ database: path })).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(
+          /^(This is not a database of this program: |The history of this database is kept by ).{10}/,
+        ),
+        hint: expect.stringContaining('Nothing was changed.'),
+      });
+      const inspection = await inspectDatabase(path);
+      expect(inspection).toMatchObject({ kind: 'foreign', problem: { code } });
+      expect(await hashesIn(place)).toEqual(bytes);
+      expect((await stat(path, { bigint: true })).mtimeNs).toBe(mtimeNs);
+    },
+  );
 
   it.each([
-    ['foreign-dbmate', /where the history .* should be stands a table schema_migrations of dbmate or Rails/],
-    ['foreign-rails', /dbmate or Rails/],
+    [
+      'foreign-dbmate',
+      /kept by dbmate, in the table schema_migrations \(2 rows, the newest 20240301090000\)/,
+    ],
+    ['foreign-rails', /Rails/],
     ['foreign-golang-migrate', /golang-migrate/],
     ['foreign-sibling', /a sibling of this tool that keeps no checksums/],
     [

@@ -22,6 +22,7 @@ const nothing = {
   adoptable: [],
   completable: [],
   pending: [],
+  otherHistories: [],
   problem: undefined,
 };
 const three = [

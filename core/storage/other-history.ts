@@ -1,0 +1,118 @@
+/** The tools, and kinds of tools, whose histories are known, as options, reports and the names of tables call them. */
+export const otherTools = [
+  'knex',
+  'umzug',
+  'drizzle',
+  'prisma',
+  'rails',
+  'dbmate',
+  'golang_migrate',
+  'flyway',
+  'sqlite',
+  'sibling',
+  'files',
+  'releases',
+  'user_version',
+] as const;
+
+export type OtherTool = (typeof otherTools)[number];
+
+/** How a migration stands, by one row of another tool's history. */
+export type RowState =
+  | { readonly kind: 'applied' }
+  /** Undone, taken out, or never a migration: the row is passed over. */
+  | { readonly kind: 'void' }
+  /** Begun and not ended well, or something that nobody here can tell. */
+  | { readonly kind: 'unfinished'; readonly reason: string };
+
+/** One row of another tool's history, every value as text. */
+export interface OtherRow {
+  /** What the tool itself calls the migration. */
+  readonly label: string;
+  /** The migration's name, perhaps with its number before it and an ending behind; undefined where the tool keeps none. */
+  readonly name: string | undefined;
+  /** A number or a release; undefined where the tool keeps none. */
+  readonly version: string | undefined;
+  readonly checksum: string | undefined;
+  /** As the tool writes it. */
+  readonly appliedAt: string | undefined;
+  readonly state: RowState;
+  /** Whether the row speaks of one migration, or of every one up to its version. */
+  readonly reach: 'one' | 'up to';
+}
+
+/** A history that another tool keeps in the database. */
+export interface OtherHistory {
+  readonly tool: OtherTool;
+  /** The tool as people call it. */
+  readonly title: string;
+  /** Undefined where `PRAGMA user_version` is all that there is. */
+  readonly table: string | undefined;
+  /** What else the tool keeps: a lock, data about data. */
+  readonly companions: readonly string[];
+  /** In the tool's own order, the newest last. */
+  readonly rows: readonly OtherRow[];
+  /** Whether the tool holds its own lock, or was stopped while it did. */
+  readonly locked: boolean;
+}
+
+/** What `status` tells of another tool's history. */
+export interface OtherHistorySummary {
+  readonly tool: OtherTool;
+  readonly title: string;
+  readonly table: string | undefined;
+  readonly rows: number;
+  /** What the tool calls its newest migration. */
+  readonly newest: string | undefined;
+  /** Why it cannot be taken over as it is, as sentences. */
+  readonly unfinished: readonly string[];
+}
+
+/** The newest row of each migration: what came later decides. */
+function newestRows({ rows }: OtherHistory): OtherRow[] {
+  const newest = new Map<string, OtherRow>();
+  for (const row of rows) {
+    const key = row.version ?? row.name ?? row.label;
+    newest.delete(key);
+    newest.set(key, row);
+  }
+  return [...newest.values()];
+}
+
+/** The rows of the migrations that stand applied. */
+export function standingRows(history: OtherHistory): OtherRow[] {
+  return newestRows(history).filter(({ state }) => state.kind === 'applied');
+}
+
+/** Everything that is half-done in a history, as sentences. */
+export function unfinishedWork(history: OtherHistory): string[] {
+  return [
+    ...(history.locked
+      ? [`${history.title} holds its lock (${history.companions.join(', ')}), or was stopped while it did`]
+      : []),
+    ...newestRows(history).flatMap(({ label, state }) =>
+      state.kind === 'unfinished' ? [`${label} ${state.reason}`] : [],
+    ),
+  ];
+}
+
+export function summarise(history: OtherHistory): OtherHistorySummary {
+  const { tool, title, table, rows } = history;
+  return {
+    tool,
+    title,
+    table,
+    rows: rows.length,
+    newest: standingRows(history).at(-1)?.label,
+    unfinished: unfinishedWork(history),
+  };
+}
+
+/** `knex, in the table knex_migrations (3 rows, the newest 003_tags.js)`. */
+export function describeHistory(history: OtherHistory): string {
+  const { title, table, rows } = history;
+  const newest = standingRows(history).at(-1)?.label;
+  if (table === undefined) return `${title} (${newest ?? 'none'})`;
+  const count = `${rows.length} ${rows.length === 1 ? 'row' : 'rows'}`;
+  return `${title}, in the table ${table} (${count}${newest === undefined ? '' : `, the newest ${newest}`})`;
+}
