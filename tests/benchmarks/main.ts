@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { installPackages } from './packages.js';
 import { resultsOf, type Result } from './results.js';
 import { runRounds } from './rounds.js';
-import { workloads } from './workloads/index.js';
+import { findWorkload, workloadNames } from './workloads/index.js';
 
 const usualRounds = 9;
 
@@ -31,12 +31,14 @@ function line({ contestant, ms, ratio, memoryMiB, loopMs }: Result): string {
   return `  ${contestant.padEnd(18)} ${time.padEnd(30)} ${times.padEnd(24)} +${memoryMiB.median.toFixed(1)} MiB${loop}`;
 }
 
-const exact = workloads.filter(({ name }) => name === values.workload);
-const chosen = exact.length > 0 ? exact : workloads.filter(({ name }) => name.startsWith(values.workload));
+const chosen = workloadNames.includes(values.workload)
+  ? [values.workload]
+  : workloadNames.filter((name) => name.startsWith(values.workload));
 if (chosen.length === 0) throw new Error(`No workload begins with "${values.workload}".`);
 
 installPackages();
-for (const workload of chosen) {
+for (const name of chosen) {
+  const workload = await findWorkload(name);
   const [limit, ...others] = workload.contestants;
   const contestants = [limit ?? '', ...others.filter((name) => name.startsWith(values.only))];
   console.log(`${workload.name}: ${workload.title}`);

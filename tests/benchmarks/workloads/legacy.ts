@@ -6,8 +6,7 @@ import { numberOf, withBare } from '../bare.js';
 import { benchmarksFolder } from '../contestants.js';
 import type { Sample, Workload } from '../workload.js';
 
-export const versions = [0, 1, 2, 3, 4, 5, 6, 7] as const;
-type Version = (typeof versions)[number];
+type Version = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
 const ROWS = 10_000;
 const contestants = ['limit', 'folder', 'folderUnguarded', 'storage'] as const;
@@ -55,7 +54,8 @@ async function upgradeOf(
     await import('sqlite-upgrade-bridge');
   if (contestant === 'storage')
     return async (database) => (await openStorage({ database, backup: false })).close();
-  const guards = contestant === 'folderUnguarded' ? { countRows: false } : {};
+  const { unguarded } = await import('../ours.js');
+  const guards = contestant === 'folderUnguarded' ? unguarded : {};
   return (database) =>
     upgradeDatabase({
       database,

@@ -1,0 +1,58 @@
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { numberOf, withBare } from '../bare.js';
+import type { Workload } from '../workload.js';
+import { databaseIn, makeFull } from './full-database.js';
+
+/** A full database, copied in several ways. */
+export function copies(readingCount: number): Workload {
+  return {
+    name: 'copy',
+    title: 'A copy of 200 MB',
+    contestants: ['file', 'vacuum', 'pages', 'backup'],
+    watchesLoop: true,
+    rounds: 7,
+    makeTemplate: (_contestant, folder) => makeFull('limit', folder, readingCount),
+    async prepare(contestant, template, folder) {
+      const database = databaseIn(template);
+      const copy = await copyingWith(contestant, database, folder);
+      let path = '';
+      return {
+        run: async () => {
+          path = await copy();
+        },
+        verify: () =>
+          withBare(path, async (db) => {
+            const rows = await numberOf(db, 'SELECT count(*) FROM item_reading');
+            if (rows !== readingCount) throw new Error(`the copy has ${rows} rows of ${readingCount}`);
+          }),
+      };
+    },
+  };
+}
+
+/** Copies a database into a folder and says where to. */
+async function copyingWith(
+  contestant: string,
+  database: string,
+  folder: string,
+): Promise<() => Promise<string>> {
+  const target = join(folder, 'copy.db');
+  if (contestant === 'backup') {
+    const { createBackup } = await import('sqlite-upgrade-bridge');
+    return async () => (await createBackup(database, { folder })).path;
+  }
+  const { sqlite3Driver } = await import('../../../core/database/sqlite3-bridge.js');
+  return async () => {
+    if (contestant === 'file') {
+      await copyFile(database, target);
+      return target;
+    }
+    const db = await sqlite3Driver.open(database, 'read-only');
+    if (contestant === 'vacuum') await db.execute('VACUUM INTO ?', [target]);
+    else await db.backupTo(target);
+    await db.close();
+    return target;
+  };
+}

@@ -1,0 +1,73 @@
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { openBare } from '../bare.js';
+import { loadContestant } from '../contestants.js';
+import { verifyContent, verifyHistory } from '../expected.js';
+import { growingSchema, writeFiles } from '../scripts.js';
+import type { Workload } from '../workload.js';
+import { pragmas } from './migrations.js';
+
+const DATABASES = 1_000;
+const APPLIED = 10;
+const AT_ONCE = 8;
+/** One database in so many is held against its migrations; of the others, the history is looked at. */
+const EVERY = 100;
+
+const scripts = growingSchema(2 * APPLIED);
+const filesIn = (template: string): string => join(template, 'migrations');
+
+/** Does something with each of a list, several at once. */
+async function each(list: readonly string[], work: (item: string) => Promise<void>): Promise<void> {
+  const rest = list[Symbol.iterator]();
+  const one = async (): Promise<void> => {
+    for (const item of { [Symbol.iterator]: () => rest }) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+}
+
+/** Many small databases with ten migrations applied and ten pending. */
+export function fleet(contestants: readonly string[]): Workload {
+  return {
+    name: 'fleet',
+    title: `${DATABASES.toLocaleString('en')} small databases, ${APPLIED} migrations pending in each, ${AT_ONCE} at once`,
+    contestants,
+    rounds: 7,
+    units: DATABASES,
+    async makeTemplate(name, folder) {
+      const contestant = await loadContestant(name);
+      const first = scripts.slice(0, APPLIED);
+      const begun = join(folder, 'begun');
+      await writeFiles(begun, contestant.files(first));
+      await writeFiles(filesIn(folder), contestant.files(scripts));
+      const upgrade = await contestant.prepare({ folder: begun, scripts: first, pragmas });
+      await upgrade(join(folder, 'a.db'));
+    },
+    async prepare(name, template, folder) {
+      const contestant = await loadContestant(name);
+      const databases = Array.from({ length: DATABASES }, (_, index) => join(folder, `${index}.db`));
+      for (const path of databases) copyFileSync(join(template, 'a.db'), path);
+      const upgrade = await contestant.prepare({ folder: filesIn(template), scripts, pragmas });
+      const residentMiB: number[] = [];
+      return {
+        run: () =>
+          each(databases, async (path) => {
+            await upgrade(path);
+            residentMiB.push(process.memoryUsage.rss() / 1024 ** 2);
+          }),
+        figures: () => ({
+          'MiB after the 100th': residentMiB[99] ?? 0,
+          'MiB after the last': residentMiB.at(-1) ?? 0,
+        }),
+        async verify() {
+          for (const [index, path] of databases.entries()) {
+            if (index % EVERY === 0) await verifyContent(path, scripts, contestant.history);
+            const db = await openBare(path, 'read-only');
+            await verifyHistory(db, scripts, contestant.history);
+            await db.close();
+          }
+        },
+      };
+    },
+  };
+}
