@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 
-import { InterruptedError, MigrationFailedError } from '../errors.js';
+import { InterruptedError } from '../errors.js';
 import type { Inspection, MigrationSource, ProgressEvent, UpgradeOptions } from '../index.js';
 import {
   addBackupPolicy,
@@ -68,14 +68,16 @@ export function carryOut<Result>(
     },
     async (signal) => {
       const settings = await settingsOf(options);
+      const told = { begun: false };
       const onProgress = (event: ProgressEvent): void => {
+        told.begun ||= event.kind !== 'waiting';
         output.progress(describeProgress(event));
       };
       try {
         return await work({ ...settings, signal, onProgress }, signal);
       } catch (error) {
-        if (error instanceof InterruptedError || error instanceof MigrationFailedError)
-          output.progress(await whereItStands(options.database, settings));
+        if (told.begun || error instanceof InterruptedError)
+          await tellWhereItStands(options.database, settings, output);
         throw error;
       }
     },
@@ -107,13 +109,15 @@ export function describeProgress(event: ProgressEvent): string {
   }
 }
 
-/** What a change that did not come to its end left, in a sentence. */
-async function whereItStands(database: string, source: MigrationSource): Promise<string> {
+/** Tells what a change that did not come to its end left. */
+async function tellWhereItStands(database: string, source: MigrationSource, output: Output): Promise<void> {
   const { inspectDatabase, messageOf } = await import('../index.js');
   try {
-    return describeState(await inspectDatabase(database, source));
+    const found = await inspectDatabase(database, source);
+    const { kind, version, pending } = found;
+    output.left({ kind, version, pending: pending.map(({ filename }) => filename) }, describeState(found));
   } catch (error) {
-    return `"${database}" could not be looked at afterwards: ${messageOf(error)}`;
+    output.progress(`"${database}" could not be looked at afterwards: ${messageOf(error)}`);
   }
 }
 

@@ -26,6 +26,7 @@ export function hasColours(stream: TextStream, environment: NodeJS.ProcessEnv = 
 export class Output {
   readonly json: boolean;
   private readonly verbose: boolean;
+  private state: object | undefined;
 
   constructor(
     options: OutputOptions,
@@ -46,6 +47,12 @@ export class Output {
     this.stdout.write(`${text}\n`);
   }
 
+  /** Tells what a change left that did not come to its end; with --json the document of its error has it as `state`. */
+  left(state: object, line: string): void {
+    this.state = state;
+    this.progress(line);
+  }
+
   /** Tells people what is going on. */
   progress(line: string): void {
     if (!this.json) this.stderr.write(`${this.coloured('dim', oneLine(line))}\n`);
@@ -59,7 +66,8 @@ export class Output {
   /** Tells of an error: its sentence, what is underneath, the next step. */
   failure(error: unknown): void {
     const text = errorText(error);
-    if (this.json) this.stdout.write(`${toJson({ error: text })}\n`);
+    const document = this.state === undefined ? { error: text } : { error: text, state: this.state };
+    if (this.json) this.stdout.write(`${toJson(document)}\n`);
     else this.problem(text, furtherCauses(error));
     if (this.verbose) this.stderr.write(`${stackOf(error)}\n`);
   }

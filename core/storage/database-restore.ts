@@ -1,4 +1,5 @@
 import { existsSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 
 import type { LocalBridge } from '../database/database-bridge.js';
 import { BackupError, InvalidOptionError, isSqliteError } from '../errors.js';
@@ -135,7 +136,10 @@ async function restoreInto(
     const save = async (connection: LocalBridge): Promise<void> => {
       if (!empty) saved = await saveCurrent(connection, file, options, logger);
     };
-    const picture = await replaceContent(live, source, { ...options, file, save, logger });
+    const discard = async (): Promise<void> => {
+      if (saved !== undefined) await rm(saved.path);
+    };
+    const picture = await replaceContent(live, source, { ...options, file, save, discard, logger });
     return { saved, setAside: [], picture };
   } finally {
     await live.close();

@@ -1,8 +1,11 @@
 import { UpgradeBridgeError } from '../errors.js';
+import { resolveDatabaseFile } from './database-file.js';
+import { readPatiently } from './database-reading.js';
+import { readUserVersion } from './database-state.js';
 import { inspectDatabase } from './database-inspection.js';
 import { changeDatabase, type ChangeTerms } from './legacy-migrations.js';
 import { refuseUnknownOptions } from './known-options.js';
-import { changeOptionNames, type UpgradeOptions } from './upgrade-options.js';
+import { changeOptionNames, resolveSettings, resolveSource, type UpgradeOptions } from './upgrade-options.js';
 import { planChange, type UpgradePlan } from './upgrade-plan.js';
 import type { UpgradeReport } from './upgrade-report.js';
 
@@ -36,6 +39,7 @@ export interface MoveOptions extends RollBackOptions {
  */
 export async function rollBackDatabase(options: RollBackOptions): Promise<UpgradeReport> {
   refuseUnknownOptions('rollBackDatabase', options, changeOptionNames);
+  await recover(options);
   return changeDatabase({ ...options, to: undefined }, await downwards(options));
 }
 
@@ -70,6 +74,14 @@ export function planMove(options: MoveOptions): Promise<UpgradePlan> {
 
 function termsOf(options: RollBackOptions, goal: ChangeTerms['goal']): ChangeTerms {
   return { goal, lossAllowed: options.allowLoss ?? false, undoFromHistory: options.fromHistory ?? false };
+}
+
+/** Lets SQLite undo a change that was cut off, as everything does that writes. */
+async function recover(options: RollBackOptions): Promise<void> {
+  const { driver } = await resolveSource(options);
+  const { lockWaitMs } = resolveSettings(options);
+  const file = await resolveDatabaseFile(options.database, 'write');
+  if (file.exists) await readPatiently(driver, file, { lockWaitMs, signal: options.signal }, readUserVersion);
 }
 
 async function downwards(options: RollBackOptions): Promise<ChangeTerms> {

@@ -15,12 +15,17 @@ import { pictureDifferences, takePicture, type DatabasePicture } from './databas
 import { claimPartial, discardPartial } from './partial-files.js';
 import { copyDatabase, withInterrupt, type CopyOptions } from './verified-copy.js';
 
+/** How long SQLite itself waits for another connection's lock, in milliseconds. */
+const BUSY_TIMEOUT_MS = 100;
+
 export interface ReplaceOptions extends CopyOptions {
   readonly file: DatabaseFile;
   readonly waitMs: number;
   readonly logger: Logger;
   /** Copies what is there, on the connection that it is given, while no other program can write. */
   readonly save: (connection: LocalBridge) => Promise<void>;
+  /** Removes that copy again, because what is there stays. */
+  readonly discard: () => Promise<void>;
 }
 
 /**
@@ -37,6 +42,8 @@ export async function replaceContent(
   options: ReplaceOptions,
 ): Promise<DatabasePicture> {
   const { signal, file } = options;
+  // Longer waits are made of several of these, so that none is longer than was asked for.
+  await live.executeScript(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   // What is committed must outlast a power cut ("PRAGMA synchronous").
   await live.execute('PRAGMA synchronous = EXTRA');
   const expected = await withInterrupt(source, signal, () => takePicture(source));
@@ -49,6 +56,8 @@ export async function replaceContent(
     if (fits) await replaceFrom(source.location, hasLog, live, options);
     else await replaceFromCopy(source, hasLog, live, options);
   } catch (error) {
+    // After any other failure a copy too many is better than one that is missing.
+    if (isSqliteError(error, 'SQLITE_BUSY', 'SQLITE_INTERRUPT')) await options.discard();
     throw restoreFailure(error, file, options.waitMs);
   }
   await verifyContent(live, expected, version, options);

@@ -1,9 +1,10 @@
-import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { DatabaseBridge, SqlValue } from '../database/database-bridge.js';
 import { MigrationFailedError } from '../errors.js';
 import { markTransaction, type GuardedStep } from './migration-guards.js';
 import type { HistoryTable } from './history-table.js';
 import type { MigrationConnection } from './migration.js';
-import { refuseForbidden } from './sql-script.js';
+import { checkScript, refuseForbidden } from './sql-script.js';
+import { refuseForeignValues, refuseIncompleteCall } from './statement-values.js';
 
 /** Of how many texts it is remembered that they may run: code that writes many rows says the same again and again. */
 const REMEMBERED_TEXTS = 200;
@@ -99,13 +100,26 @@ export async function lendConnection(
   const allowed = new Set<string>();
   let lent = true;
 
-  const call = async <Result>(sql: string, statement: () => Promise<Result>): Promise<Result> => {
-    if (!lent) throw tooLate(step);
-    if (!allowed.has(sql)) {
-      refuseForbidden(sql, { file: filename, noTransaction: false, historyTable: historyTable.name });
-      if (allowed.size >= REMEMBERED_TEXTS) allowed.clear();
-      allowed.add(sql);
+  const allow = (sql: string, values: number | undefined): void => {
+    const seen = `${values ?? 'script'} ${sql}`;
+    if (allowed.has(seen)) return;
+    const allowance = { file: filename, noTransaction: false, historyTable: historyTable.name };
+    if (values === undefined) checkScript(sql, allowance);
+    else {
+      refuseForbidden(sql, allowance);
+      refuseIncompleteCall(sql, values, filename);
     }
+    if (allowed.size >= REMEMBERED_TEXTS) allowed.clear();
+    allowed.add(seen);
+  };
+  const call = async <Result>(
+    sql: string,
+    values: readonly SqlValue[] | undefined,
+    statement: () => Promise<Result>,
+  ): Promise<Result> => {
+    if (!lent) throw tooLate(step);
+    allow(sql, values?.length);
+    refuseForeignValues(values ?? [], filename);
     return queue.carryOut(statement);
   };
   const watched = <Result>(running: Promise<Result>): Promise<Result> => {
@@ -116,9 +130,9 @@ export async function lendConnection(
 
   try {
     await work({
-      execute: (sql, parameters) => watched(call(sql, () => db.execute(sql, parameters))),
-      executeScript: (sql) => watched(call(sql, () => db.executeScript(sql))),
-      query: (sql, parameters) => watched(call(sql, () => db.query(sql, parameters))),
+      execute: (sql, values = []) => watched(call(sql, values, () => db.execute(sql, values))),
+      executeScript: (sql) => watched(call(sql, undefined, () => db.executeScript(sql))),
+      query: (sql, values = []) => watched(call(sql, values, () => db.query(sql, values))),
     });
     lent = false;
     if (goingOn.size > 0) throw notAwaited(goingOn.size);

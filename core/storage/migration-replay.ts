@@ -43,7 +43,7 @@ function failedAt(
     {
       hint: isSqliteError(cause, ...outsideTheFile)
         ? `The file was rolled back whole. ${cause.hint}`
-        : 'The file was rolled back whole; what was applied before it stays. Correct the file, or the data it stumbles over, and upgrade again.',
+        : 'The file was rolled back whole. Correct the file, or the data it stumbles over, and upgrade again.',
       cause,
     },
   );

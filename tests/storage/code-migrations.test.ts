@@ -404,6 +404,59 @@ describe.each(journalModes)('the connection of a migration in code, in %s mode,'
     expect(await scratch.value("SELECT count(*) FROM schema_migrations WHERE status = 'applied'")).toBe(1);
   });
 
+  it.each<[string, (db: MigrationConnection) => Promise<unknown>, RegExp]>([
+    [
+      'a second statement',
+      (db) => db.execute('CREATE TABLE one (a); CREATE TABLE two (a)'),
+      /holds 2 statements.*expected one/,
+    ],
+    ['no statement', (db) => db.execute(' -- nothing'), /holds no statement/],
+    ['two queries', (db) => db.query('SELECT 1; SELECT 2'), /holds 2 statements/],
+    [
+      'no value for a parameter',
+      (db) => db.execute('INSERT INTO documents (body) VALUES (?)'),
+      /has 1 bind parameter, and the call gives 0 values/,
+    ],
+    [
+      'a value too many',
+      (db) => db.query('SELECT ?1, :name, :name, ?', ['a', 'b', 'c', 'd']),
+      /has 3 bind parameters, and the call gives 4 values/,
+    ],
+    [
+      'a parameter in a script',
+      (db) => db.executeScript('INSERT INTO documents (body) VALUES (?)'),
+      /is a bind parameter/,
+    ],
+    [
+      'a number that is none',
+      (db) => db.execute('INSERT INTO documents (body) VALUES (?)', [NaN]),
+      /value 1 of a statement is NaN/,
+    ],
+    [
+      'an integer that is too large for a number',
+      // @ts-expect-error: what a program without types may pass
+      (db) => db.execute('INSERT INTO documents (body) VALUES (?)', [7n]),
+      /value 1 of a statement is of the type bigint/,
+    ],
+    [
+      'a date',
+      // @ts-expect-error: what a program without types may pass
+      (db) => db.execute('INSERT INTO documents (body) VALUES (?)', [new Date()]),
+      /value 1 of a statement is a Date/,
+    ],
+  ])('refuses a call with %s, of which a part would be lost', async (_what, call, sentence) => {
+    const failed = upgrade(
+      doing(async (db) => {
+        await call(db);
+      }),
+    );
+    await expect(failed).rejects.toMatchObject({
+      code: 'MIGRATION_FAILED',
+      message: expect.stringMatching(sentence),
+    });
+    expect(await scratch.value('SELECT count(*) FROM documents')).toBe(2);
+  });
+
   it('lets the code deal with a statement that fails', async () => {
     await upgrade(
       doing(async (db) => {

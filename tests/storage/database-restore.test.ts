@@ -286,7 +286,9 @@ describe.each(modes)('a restore (%s)', (mode) => {
     await db.executeScript(change);
     const before = await contentOf(path());
     await db.executeScript("BEGIN IMMEDIATE; INSERT INTO worlds VALUES ('c', 'not yet')");
+    const there = files();
     expect(await failure(restore(backup.path, { waitMs: 0 }))).toMatchObject({ code: 'LOCKED' });
+    expect(files()).toEqual(there);
     const waiting = restore(backup.path);
     await new Promise((resolve) => setTimeout(resolve, 100));
     await db.execute('ROLLBACK');
