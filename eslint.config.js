@@ -10,7 +10,7 @@ const rows = [
   ['database-inspection', 'database-verification'],
   ['legacy-migrations'],
   ['migration-runner'],
-  ['upgrade-steps'],
+  ['upgrade-steps', 'quick-step'],
   ['upgrade-connection', 'upgrade-report', 'upgrade-request'],
   ['backup-policy', 'database-restore', 'migration-plan'],
   ['database-state'],

@@ -109,6 +109,26 @@ export async function withSavepoint<Result>(
   }
 }
 
+/**
+ * Tries work that begins and commits its transaction by itself, in as few calls as it likes.
+ *
+ * @returns undefined where SQLite refused any of it: nothing of it is kept then, and who wants to know why does it again
+ *   with `withTransaction`
+ * @throws whatever else `work` throws
+ */
+export async function tryTransaction<Result>(
+  db: DatabaseBridge,
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    await rollBack(db, ['ROLLBACK'], error);
+    if (error instanceof DatabaseError) return undefined;
+    throw error;
+  }
+}
+
 async function whileBusy(
   attempt: () => Promise<unknown>,
   patienceMs: number,

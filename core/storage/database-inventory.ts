@@ -35,25 +35,62 @@ export interface InventoryOptions {
 }
 
 /** Tables whose rows can be counted: shadow tables belong to their virtual table, SQLite's own and the history to us. */
-const countedTables = `SELECT name FROM pragma_table_list
+const countedTables = `SELECT name, type FROM pragma_table_list
   WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
     AND lower(name) <> ?
   ORDER BY name`;
 
-/** Counts the rows of every table that is neither SQLite's own nor the history. */
-export async function countRows(db: DatabaseBridge, { key }: HistoryTable): Promise<Map<string, number>> {
+/** How many tables one query counts ("Limits In SQLite": at most 500 terms of a compound SELECT). */
+const TABLES_AT_ONCE = 100;
+
+/**
+ * Counts the rows of every table that is neither SQLite's own nor the history.
+ *
+ * @param known tables whose rows need not be counted
+ */
+export async function countRows(
+  db: DatabaseBridge,
+  { key }: HistoryTable,
+  known: ReadonlyMap<string, number> = new Map(),
+): Promise<Map<string, number>> {
+  const found = await db.query(countedTables, [key]);
   const counts = new Map<string, number>();
-  for (const found of await db.query(countedTables, [key])) {
-    const name = String(found.name);
-    try {
-      const [row] = await db.query(`SELECT count(*) AS rows FROM ${quoteName(name)}`);
-      counts.set(name, Number(row?.rows));
-    } catch (error) {
-      // A virtual table whose module is the program's own cannot be read here, nor changed by a migration.
-      if (!(isSqliteError(error, 'SQLITE_ERROR') && messageOf(error).includes('no such module'))) throw error;
-    }
+  const names = found.map(({ name }) => String(name));
+  const virtual = new Set(found.filter(({ type }) => type === 'virtual').map(({ name }) => String(name)));
+  const unknown = names.filter((name) => !known.has(name));
+  const usual = unknown.filter((name) => !virtual.has(name));
+  for (let first = 0; first < usual.length; first += TABLES_AT_ONCE)
+    for (const [name, rows] of await countTogether(db, usual.slice(first, first + TABLES_AT_ONCE)))
+      counts.set(name, rows);
+  for (const name of unknown.filter((each) => virtual.has(each))) {
+    const rows = await countVirtual(db, name);
+    if (rows !== undefined) counts.set(name, rows);
   }
-  return counts;
+  return new Map(
+    names.flatMap((name) => {
+      const rows = counts.get(name) ?? known.get(name);
+      return rows === undefined ? [] : [[name, rows] as const];
+    }),
+  );
+}
+
+async function countTogether(db: DatabaseBridge, names: readonly string[]): Promise<[string, number][]> {
+  const terms = names.map(
+    (name, index) => `SELECT ${index} AS place, count(*) AS rows FROM ${quoteName(name)}`,
+  );
+  const rows = await db.query(terms.join(' UNION ALL '));
+  return rows.map(({ place, rows }) => [names[Number(place)] ?? '', Number(rows)]);
+}
+
+/** A virtual table whose module is the program's own cannot be read here, nor changed by a migration. */
+async function countVirtual(db: DatabaseBridge, name: string): Promise<number | undefined> {
+  try {
+    const [row] = await db.query(`SELECT count(*) AS rows FROM ${quoteName(name)}`);
+    return Number(row?.rows);
+  } catch (error) {
+    if (isSqliteError(error, 'SQLITE_ERROR') && messageOf(error).includes('no such module')) return undefined;
+    throw error;
+  }
 }
 
 /** One name for a foreign key, so that keys can be compared: child table, its columns, parent table. */
@@ -143,14 +180,19 @@ async function countAttempts(db: DatabaseBridge, { key, sql }: HistoryTable): Pr
   return Number(row?.rows);
 }
 
-/** Takes stock of a database. Memory grows with the number of objects, never with the number of rows. */
+/**
+ * Takes stock of a database. Memory grows with the number of objects, never with the number of rows.
+ *
+ * @param known rows of tables that are known and need not be counted
+ */
 export async function takeInventory(
   db: DatabaseBridge,
   table: HistoryTable,
   options: InventoryOptions,
+  known?: ReadonlyMap<string, number>,
 ): Promise<Inventory> {
   return {
-    rows: options.countRows ? await countRows(db, table) : new Map(),
+    rows: options.countRows ? await countRows(db, table, known) : new Map(),
     objects: await readObjects(db, table),
     sequences: await readSequences(db, table),
     foreignKeys: await readForeignKeys(db),

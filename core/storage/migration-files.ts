@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { MigrationFileError, messageOf } from '../errors.js';
@@ -31,9 +31,6 @@ interface MigrationName {
 const upName = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_-]*?)(?:\.up)?\.sql$/;
 const downName = /^(\d+_[A-Za-z0-9][A-Za-z0-9_-]*)\.down\.sql$/;
 
-/** How many files are open at a time. */
-const FILES_AT_ONCE = 8;
-
 /**
  * Reads every migration of a folder, in the order of their numbers. Gaps between the numbers are no fault.
  *
@@ -44,11 +41,16 @@ const FILES_AT_ONCE = 8;
  * @throws MigrationFileError when the folder cannot be read or holds no migration, when a name, a number, a text or a
  * directive is not as it must be, or when a statement may not stand in a migration
  */
-export async function readMigrations(
+export function readMigrations(
   folder: string,
   options: MigrationFileOptions = {},
 ): Promise<readonly Migration[]> {
-  const names = migrationNames(await listFolder(folder));
+  // A thousand small files are read ten times as fast without a turn through the thread pool for each.
+  return Promise.resolve().then(() => readFiles(folder, options));
+}
+
+function readFiles(folder: string, options: MigrationFileOptions): readonly Migration[] {
+  const names = migrationNames(listFolder(folder));
   if (names.length === 0) {
     throw new MigrationFileError(
       'NO_MIGRATIONS',
@@ -58,22 +60,17 @@ export async function readMigrations(
       { hint: 'Check that this is the right folder, and that the program was packed with its SQL files.' },
     );
   }
-  const migrations: Migration[] = [];
-  for (let first = 0; first < names.length; first += FILES_AT_ONCE) {
-    const batch = names.slice(first, first + FILES_AT_ONCE);
-    migrations.push(...(await Promise.all(batch.map((name) => readMigration(folder, name, options)))));
-  }
-  return migrations;
+  return names.map((name) => readMigration(folder, name, options));
 }
 
-async function readMigration(
+function readMigration(
   folder: string,
   { filename, down }: MigrationName,
   options: MigrationFileOptions,
-): Promise<Migration> {
-  const migration = parseMigration(filename, await readRegularFile(folder, filename), options);
+): Migration {
+  const migration = parseMigration(filename, readRegularFile(folder, filename), options);
   if (down === undefined) return migration;
-  return { ...migration, down: parseDown(down, await readRegularFile(folder, down), options) };
+  return { ...migration, down: parseDown(down, readRegularFile(folder, down), options) };
 }
 
 /**
@@ -238,19 +235,19 @@ function duplicate(first: MigrationName, second: MigrationName): MigrationFileEr
 
 // Files
 
-async function listFolder(folder: string): Promise<string[]> {
+function listFolder(folder: string): string[] {
   try {
-    return (await readdir(folder)).sort();
+    return readdirSync(folder).sort();
   } catch (error) {
     throw unreadable(folder, `The folder of migrations ${folder} cannot be read: ${reasonOf(error)}.`, error);
   }
 }
 
 /** Looks before it opens: opening a named pipe would wait for ever. */
-async function readRegularFile(folder: string, filename: string): Promise<Uint8Array> {
+function readRegularFile(folder: string, filename: string): Uint8Array {
   const path = join(folder, filename);
   try {
-    if ((await stat(path)).isFile()) return await readFile(path);
+    if (statSync(path).isFile()) return readFileSync(path);
   } catch (error) {
     throw unreadable(filename, `The migration ${path} cannot be read: ${reasonOf(error)}.`, error);
   }

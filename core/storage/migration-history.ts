@@ -252,13 +252,8 @@ export async function readKeptTexts(
   };
 }
 
-/** Adds one row to the history and links it to the one before. */
-export async function recordAttempt(
-  db: DatabaseBridge,
-  table: HistoryTable,
-  attempt: Attempt,
-): Promise<void> {
-  const [last] = await db.query(`SELECT hash FROM ${table.sql} ORDER BY id DESC LIMIT 1`);
+/** The columns of a row of the history, linked to the row before it; the database gives it its number. */
+export function linkedRow(attempt: Attempt, previousHash: string): Row {
   const row = {
     version: attempt.version,
     filename: attempt.filename,
@@ -273,10 +268,26 @@ export async function recordAttempt(
     up_sql: attempt.texts.up ?? null,
     down_sql: attempt.texts.down ?? null,
   };
-  const names = [...Object.keys(row), 'hash'];
+  return { ...row, hash: linkHash(previousHash, row) };
+}
+
+/** The hash of the newest row; empty where there is none. */
+export async function newestHash(db: DatabaseBridge, table: HistoryTable): Promise<string> {
+  const [last] = await db.query(`SELECT hash FROM ${table.sql} ORDER BY id DESC LIMIT 1`);
+  return typeof last?.hash === 'string' ? last.hash : '';
+}
+
+/** Adds one row to the history and links it to the one before. */
+export async function recordAttempt(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  attempt: Attempt,
+): Promise<void> {
+  const row = linkedRow(attempt, await newestHash(db, table));
+  const names = Object.keys(row);
   await db.execute(
     `INSERT INTO ${table.sql} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
-    [...Object.values(row), linkHash(typeof last?.hash === 'string' ? last.hash : '', row)],
+    Object.values(row),
   );
 }
 

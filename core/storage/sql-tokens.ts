@@ -233,12 +233,13 @@ export function nameOf(token: Token | undefined): string | undefined {
 
 /** A name in the one letter case in which SQLite compares names: only ASCII letters have two. */
 export function foldName(name: string): string {
-  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name;
 }
 
 /** Whether a token is one of the given keywords, in any letter case. A quoted name never is. */
 export function isKeyword(token: Token | undefined, ...keywords: readonly string[]): boolean {
   if (token?.kind !== 'word') return false;
-  const word = foldName(token.text);
-  return keywords.some((keyword) => foldName(keyword) === word);
+  const { text } = token;
+  // Asked of every token of every file: most differ in their length.
+  return keywords.some((keyword) => keyword.length === text.length && foldName(keyword) === foldName(text));
 }

@@ -1,8 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { withTransaction } from '../database/transaction.js';
+import { withSnapshot, withTransaction } from '../database/transaction.js';
 import { messageOf, MigrationFailedError } from '../errors.js';
 import { findCheckViolations } from './database-integrity.js';
-import { takeInventory, type Inventory } from './database-inventory.js';
+import type { Inventory } from './database-inventory.js';
 import { readUserVersion, type DatabaseState } from './database-state.js';
 import {
   guardAgainstLeftovers,
@@ -21,9 +21,12 @@ import {
 } from './migration-history.js';
 import { isUpToDate, refuseOutsideTransaction, type RollBack } from './migration-plan.js';
 import { runAlone, runDown, runUp } from './migration-replay.js';
+import { effectOf, isHarmless } from './migration-effect.js';
 import type { Migration } from './migration.js';
 import { blameTriggers, isOfTriggers, type OwnTrigger } from './own-triggers.js';
+import { applyQuickly, quickMigration, readStanding, withoutMigration, type Standing } from './quick-step.js';
 import { refuseLosses, rollBackStep } from './rollback-trial.js';
+import { readDataVersion, StockTaking } from './stock-taking.js';
 import type { CheckViolations } from './table-rebuild.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';
@@ -44,8 +47,12 @@ export class UpgradeSteps {
   private state: DatabaseState | undefined;
   private version: number | undefined;
   private before: Inventory | undefined;
-  private latest: { inventory: Inventory; dataVersion: number } | undefined;
+  private readonly stock: StockTaking;
   private readonly losses: string[] = [];
+  /** What is known between two transactions; undefined where the next one has to look. */
+  private standing: Standing | undefined;
+  /** The migration of which it was told that it begins, when its quick way did not lead to the end. */
+  private begun: Migration | undefined;
   /** Whether it is known that what is to be undone loses nothing undeclared. */
   private lossesRefused = false;
 
@@ -56,6 +63,7 @@ export class UpgradeSteps {
     private readonly connection: UpgradeConnection,
   ) {
     this.db = connection.db;
+    this.stock = new StockTaking(this.db, request.historyTable, request.settings);
   }
 
   /** Carries out every step that there is. */
@@ -67,7 +75,7 @@ export class UpgradeSteps {
       version: this.version,
       attempts: this.attempts,
       before: this.before,
-      after: this.latest?.inventory,
+      after: this.before === undefined ? undefined : await withSnapshot(this.db, () => this.stock.now()),
       backup: this.connection.backup,
       losses: this.losses,
       checkViolations: await this.checkViolations(),
@@ -76,7 +84,9 @@ export class UpgradeSteps {
   }
 
   private async checkViolations(): Promise<CheckViolations[]> {
-    const counts = this.attempts.length > 0 && this.request.settings.countRows;
+    // What came into an empty database came past its checks.
+    const wasEmpty = this.state?.kind === 'absent' || this.state?.kind === 'empty';
+    const counts = this.attempts.length > 0 && this.request.settings.countRows && !wasEmpty;
     return counts ? await findCheckViolations(this.db) : [];
   }
 
@@ -91,9 +101,31 @@ export class UpgradeSteps {
   /** Carries out the next step in a transaction of its own. False when there was none. */
   private async nextStep(): Promise<boolean> {
     this.connection.refuseToGoOn();
+    if (this.standing !== undefined && isUpToDate(this.standing.work.plan)) return false;
+    if (await this.quickStep()) return true;
     const step = await this.inTransaction(() => this.connection.interruptible(() => this.look()));
     this.tell(step.kind === 'needs no transaction' ? await this.outside(step) : step);
     return step.kind !== 'finished';
+  }
+
+  /** Carries out the next step in two calls of the driver, where it is one for which that is enough. */
+  private async quickStep(): Promise<boolean> {
+    const migration = this.standing === undefined ? undefined : quickMigration(this.standing);
+    if (this.standing === undefined || migration === undefined) return false;
+    const started = performance.now();
+    this.tellBegin('applied', migration);
+    const done = await applyQuickly(this.connection, this.request.historyTable, migration, this.standing);
+    this.standing = done?.standing;
+    if (done === undefined) {
+      this.connection.refuseToGoOn();
+      this.begun = migration;
+      return false;
+    }
+    this.attempts.push(done.attempt);
+    this.stock.passOver(effectOf(migration));
+    this.version = Math.max(this.version ?? 0, migration.version);
+    this.tell({ kind: 'applied', migration, ms: performance.now() - started });
+    return true;
   }
 
   /** Carries out all steps in one transaction. */
@@ -113,8 +145,7 @@ export class UpgradeSteps {
 
   /** Looks at the database inside the transaction that is open, and carries out what comes first. */
   private async look(): Promise<Step> {
-    const work = await this.request.bridge.look(this.db);
-    if (work.state.kind === 'managed') this.version = work.state.applied.at(-1)?.version ?? 0;
+    const work = await this.work();
     if (this.request.settings.transaction === 'all') refuseOutsideTransaction(work.plan);
     if (this.before === undefined && !isUpToDate(work.plan)) await this.prepare(work);
     const [undone] = work.plan.undo;
@@ -127,6 +158,16 @@ export class UpgradeSteps {
     if (next === undefined) return { kind: 'finished' };
     if (next.directives.noTransaction) return { kind: 'needs no transaction', migration: next };
     return this.apply(next, work);
+  }
+
+  /** What is to be done: looked up, unless nobody else can have written since the step before. */
+  private async work(): Promise<UpgradeWork> {
+    const { standing } = this;
+    this.standing = undefined;
+    if (standing?.dataVersion === (await readDataVersion(this.db))) return standing.work;
+    const work = await this.request.bridge.look(this.db);
+    if (work.state.kind === 'managed') this.version = work.state.applied.at(-1)?.version ?? 0;
+    return work;
   }
 
   private tell(step: Step): void {
@@ -149,13 +190,13 @@ export class UpgradeSteps {
   private async prepare(work: UpgradeWork): Promise<void> {
     if (work.state.kind !== 'absent' && work.state.kind !== 'empty') await this.connection.secure(work.from);
     this.state = work.state;
-    this.before = await this.inventory();
+    this.before = await this.stock.now();
   }
 
   private async adopt(work: UpgradeWork): Promise<Step> {
     const { bridge } = this.request;
     const started = performance.now();
-    const before = await this.inventory();
+    const before = await this.stock.now();
     const finish = await markTransaction(this.db);
     const { attempts } = await bridge.adopt(this.db, work);
     await finish(adoption);
@@ -166,19 +207,22 @@ export class UpgradeSteps {
       await this.record({ ...attempt, details });
     }
     if (work.plan.pending.length === 0) await bridge.verify(this.db, undefined);
-    await this.remember(after, attempts.length);
+    await this.stock.remember(after, attempts.length);
     const files = attempts.map(({ filename }) => filename);
     return { kind: 'adopted', files, ms: performance.now() - started };
   }
 
   private apply(migration: Migration, work: UpgradeWork): Promise<Step> {
     return this.attempting('applied', migration, async (started) => {
-      const before = await this.inventory();
+      const counted = (await isHarmless(this.db, migration)) ? undefined : await this.stock.now();
       const finish = await markTransaction(this.db);
       await runUp(this.db, this.request.historyTable, migration);
       await finish(stepOf(migration));
-      const after = await this.guard(stepOf(migration), before);
-      await this.recordApplied(migration, { before, after, started, work });
+      const guarded =
+        counted === undefined
+          ? undefined
+          : { before: counted, after: await this.guard(stepOf(migration), counted) };
+      await this.recordApplied(migration, { guarded, started, work });
     });
   }
 
@@ -187,13 +231,13 @@ export class UpgradeSteps {
     const { migration } = undone;
     const guarded = rollBackStep(undone, this.request.settings.lossAllowed);
     return this.attempting('rolled back', migration, async (started) => {
-      const before = await this.inventory();
+      const before = await this.stock.now();
       const finish = await markTransaction(this.db);
       await runDown(this.db, this.request.historyTable, migration);
       await finish(guarded);
       const after = await this.guard(guarded, before);
       await this.recordRolledBack(undone, started);
-      await this.remember(after, 1);
+      await this.stock.remember(after, 1);
     });
   }
 
@@ -201,7 +245,7 @@ export class UpgradeSteps {
   private outside({ migration, undone }: Step & { kind: 'needs no transaction' }): Promise<Step> {
     const kind = undone === undefined ? 'applied' : 'rolled back';
     return this.attempting(kind, migration, async (started) => {
-      const before = await this.inventory();
+      const before = await this.stock.now();
       const script = undone === undefined ? migration : (migration.down ?? migration);
       await this.connection.interruptible(() => runAlone(this.db, script));
       const guarded =
@@ -211,10 +255,10 @@ export class UpgradeSteps {
         const work = await this.request.bridge.look(this.db);
         // Another process may have done the same meanwhile: then its row stands.
         if (undone === undefined && work.plan.pending.some(({ version }) => version === migration.version))
-          await this.recordApplied(migration, { before, after, started, work });
+          await this.recordApplied(migration, { guarded: { before, after }, started, work });
         if (undone !== undefined && work.plan.undo.some(({ applied }) => applied.id === undone.applied.id)) {
           await this.recordRolledBack(undone, started);
-          await this.remember(after, 1);
+          await this.stock.remember(after, 1);
         }
       });
     }).catch(async (error: unknown) => {
@@ -243,37 +287,50 @@ export class UpgradeSteps {
     work: (started: number) => Promise<void>,
   ): Promise<Step> {
     const started = performance.now();
-    const { version, filename } = migration;
-    this.request.progress({ kind: kind === 'applied' ? 'applying' : 'rolling-back', version, filename });
+    if (this.begun !== migration) this.tellBegin(kind, migration);
+    this.begun = undefined;
     try {
       await work(started);
     } catch (error) {
       if (error instanceof FailedAttempt) throw error;
       const isBlamed = kind === 'applied' && isOfTriggers(error);
       const cause = isBlamed
-        ? blameTriggers(error, await this.request.bridge.ownTriggers(this.db, [version]))
+        ? blameTriggers(error, await this.request.bridge.ownTriggers(this.db, [migration.version]))
         : error;
       throw new FailedAttempt(kind, migration, started, cause);
     }
     return { kind, migration, ms: performance.now() - started };
   }
 
+  private tellBegin(kind: 'applied' | 'rolled back', { version, filename }: Migration): void {
+    this.request.progress({ kind: kind === 'applied' ? 'applying' : 'rolling-back', version, filename });
+  }
+
+  /** @param done.guarded what was counted before and after, where the migration could do harm */
   private async recordApplied(
     migration: Migration,
-    done: { before: Inventory; after: Inventory; started: number; work: UpgradeWork },
+    done: {
+      guarded: { before: Inventory; after: Inventory } | undefined;
+      started: number;
+      work: UpgradeWork;
+    },
   ): Promise<void> {
-    const { before, after, started, work } = done;
-    const tolerated = newViolations(before.violations, after.violations).length > 0;
+    const { guarded, started, work } = done;
+    const { before, after } = guarded ?? {};
+    const isTolerated = newViolations(before?.violations ?? [], after?.violations ?? []).length > 0;
     await this.record(
       attemptAt(migration, {
         status: 'applied',
         origin: 'migration',
         executionTimeMs: performance.now() - started,
-        details: tolerated ? { violations: after.violations } : {},
+        details: isTolerated ? { violations: after?.violations ?? [] } : {},
       }),
     );
     if (work.plan.pending.length === 1) await this.request.bridge.verify(this.db, migration);
-    await this.remember(after, 1);
+    if (after === undefined) this.stock.passOver(effectOf(migration));
+    else await this.stock.remember(after, 1);
+    this.version = Math.max(this.version ?? 0, migration.version);
+    this.standing = await readStanding(this.db, this.request.historyTable, withoutMigration(work, migration));
   }
 
   private async recordRolledBack({ applied, migration }: RollBack, started: number): Promise<void> {
@@ -286,7 +343,7 @@ export class UpgradeSteps {
   /** Compares what a step left with what it found; what it left is also what the next step finds. */
   private async guard(step: GuardedStep, before: Inventory): Promise<Inventory> {
     await guardAgainstLeftovers(this.db, step);
-    const after = await takeInventory(this.db, this.request.historyTable, this.request.settings);
+    const after = await this.stock.after();
     this.losses.push(...guardAgainstLoss(step, before, after));
     return after;
   }
@@ -312,29 +369,14 @@ export class UpgradeSteps {
     await this.db.executeScript(`PRAGMA user_version = ${stamp}`);
   }
 
-  /** The inventory now: taken anew only when another connection has written since the last one. */
-  private async inventory(): Promise<Inventory> {
-    const version = await dataVersion(this.db);
-    if (this.latest?.dataVersion === version) return this.latest.inventory;
-    const inventory = await takeInventory(this.db, this.request.historyTable, this.request.settings);
-    this.latest = { inventory, dataVersion: version };
-    return inventory;
-  }
-
-  private async remember(after: Inventory, recorded: number): Promise<void> {
-    this.latest = {
-      inventory: { ...after, attempts: after.attempts + recorded },
-      dataVersion: await dataVersion(this.db),
-    };
-  }
-
   private async inTransaction<Result>(work: () => Promise<Result>): Promise<Result> {
     const taken = this.attempts.length;
     try {
       return await this.connection.transaction(work);
     } catch (error) {
       this.attempts.length = taken;
-      this.latest = undefined;
+      this.stock.forget();
+      this.standing = undefined;
       throw await this.named(error);
     }
   }
@@ -400,9 +442,4 @@ function stepOf({ filename, directives }: Migration): GuardedStep {
     place: { filename, statement: undefined, line: undefined },
     directives,
   };
-}
-
-async function dataVersion(db: DatabaseBridge): Promise<number> {
-  const [row] = await db.query('PRAGMA data_version');
-  return Number(row?.data_version);
 }

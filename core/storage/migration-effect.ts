@@ -1,0 +1,82 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { Migration } from './migration.js';
+import { foldName, isKeyword, tokenize, type Token } from './sql-tokens.js';
+
+/**
+ * What the statements of a file can do at most, by their words alone:
+ *
+ * - `objects`: add tables without rows, columns, views, triggers and indexes. No row, no object and no reference that is
+ *   there can suffer.
+ * - `rows`: also add and change rows, which triggers, foreign keys, ON CONFLICT REPLACE and virtual tables can make more of.
+ * - `anything`: whatever SQL can do.
+ */
+export type MigrationEffect = 'objects' | 'rows' | 'anything';
+
+/** Words after which a statement that adds can also take away, or read what is not to be written. */
+const beyond = /^(replace|references|rollback|temp|temporary|virtual|sqlite_.*|pragma_.*)$/i;
+
+/** What a migration can do at most. Where the words leave a doubt, it is `anything`. */
+export function effectOf({ statements, code }: Pick<Migration, 'statements' | 'code'>): MigrationEffect {
+  if (code !== undefined) return 'anything';
+  const effects = new Set(statements.map(({ sql }) => effectOfStatement(tokenize(sql))));
+  if (effects.has('anything')) return 'anything';
+  return effects.has('rows') ? 'rows' : 'objects';
+}
+
+function effectOfStatement(all: readonly Token[]): MigrationEffect {
+  const tokens = all.filter(({ kind }) => kind !== 'comment');
+  const has = (...words: string[]): boolean => tokens.some((token) => isKeyword(token, ...words));
+  const [verb, object] = tokens;
+  if (isKeyword(verb, 'CREATE') && isKeyword(object, 'TRIGGER', 'VIEW')) return 'objects';
+  if (isKeyword(verb, 'CREATE') && isKeyword(object, 'INDEX')) return 'objects';
+  // A unique index can be the key that a reference was waiting for, which then shows what it breaks.
+  if (isKeyword(verb, 'CREATE') && isKeyword(object, 'UNIQUE')) return 'rows';
+  if (isKeyword(verb, 'CREATE') && isKeyword(object, 'TABLE')) return effectOfTable(tokens);
+  if (tokens.some(isBeyond)) return 'anything';
+  if (isKeyword(verb, 'ALTER') && !has('RENAME', 'DROP') && has('ADD')) return 'objects';
+  if (isKeyword(verb, 'INSERT', 'UPDATE')) return 'rows';
+  return 'anything';
+}
+
+/** A new table that fills itself has rows; one that takes the place of a missing parent only mends references. */
+function effectOfTable(tokens: readonly Token[]): MigrationEffect {
+  const body = tokens.findIndex(({ text }) => text === '(');
+  const filled = tokens.findIndex((token) => isKeyword(token, 'AS'));
+  return filled !== -1 && (body === -1 || filled < body) ? 'rows' : 'objects';
+}
+
+function isBeyond({ kind, text }: Token): boolean {
+  return (kind === 'word' || kind === 'quoted-name' || kind === 'string') && beyond.test(unquoted(text));
+}
+
+function unquoted(text: string): string {
+  return foldName(text.replace(/^["'`[]|["'`\]]$/g, ''));
+}
+
+/**
+ * SQL that says whether rows that are added or changed can do no more than be there: no trigger, no foreign key, no
+ * ON CONFLICT REPLACE and no virtual table is in the schema, nor the word for one.
+ */
+export const plainTables = `NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' OR sql LIKE '%references%'
+  OR sql LIKE '%replace%' OR sql LIKE 'create%virtual%')`;
+
+/**
+ * Whether nothing that is in the database can suffer from a migration, so that nothing need be counted before and after it.
+ *
+ * @param plain what `plainTables` says of the database
+ */
+export function canDoNoHarm(migration: Migration, plain: boolean): boolean {
+  const effect = effectOf(migration);
+  return effect === 'objects' || (effect === 'rows' && plain);
+}
+
+/** The same, with the database asked. */
+export async function isHarmless(db: DatabaseBridge, migration: Migration): Promise<boolean> {
+  const [row] = await db.query(`SELECT ${plainTables} AS plain`);
+  return canDoNoHarm(migration, row?.plain === 1);
+}
+
+/** Whether tables are no longer plain after a file, or may not be. */
+export function makesRules({ sql }: Pick<Migration, 'sql'>): boolean {
+  return /trigger|references|replace|virtual/i.test(sql);
+}

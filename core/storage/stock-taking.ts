@@ -1,0 +1,54 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { takeInventory, type Inventory, type InventoryOptions } from './database-inventory.js';
+import type { HistoryTable } from './history-table.js';
+import type { MigrationEffect } from './migration-effect.js';
+
+/** "PRAGMA data_version": changes when another connection has committed, and never by our own doing. */
+export async function readDataVersion(db: DatabaseBridge): Promise<number> {
+  const [row] = await db.query('PRAGMA data_version');
+  return Number(row?.data_version);
+}
+
+/** The inventory of a database on the way through its steps: nothing is counted again that is known to be as it was. */
+export class StockTaking {
+  private latest: { inventory: Inventory; dataVersion: number; isWhole: boolean } | undefined;
+
+  constructor(
+    private readonly db: DatabaseBridge,
+    private readonly table: HistoryTable,
+    private readonly options: InventoryOptions,
+  ) {}
+
+  /** What the database holds before a step: what the step before left, unless another connection has written since. */
+  async now(): Promise<Inventory> {
+    const dataVersion = await readDataVersion(this.db);
+    const known = this.latest?.dataVersion === dataVersion ? this.latest : undefined;
+    if (known?.isWhole === true) return known.inventory;
+    const inventory = await takeInventory(this.db, this.table, this.options, known?.inventory.rows);
+    this.latest = { inventory, dataVersion, isWhole: true };
+    return inventory;
+  }
+
+  /** What the database holds after a step that can have changed anything. */
+  async after(): Promise<Inventory> {
+    return takeInventory(this.db, this.table, this.options);
+  }
+
+  /** Remembers what a step left, with the rows that were added to the history after it was counted. */
+  async remember(after: Inventory, recorded: number): Promise<void> {
+    const inventory = { ...after, attempts: after.attempts + recorded };
+    this.latest = { inventory, dataVersion: await readDataVersion(this.db), isWhole: true };
+  }
+
+  /** A step was carried out after which nothing was counted. */
+  passOver(effect: MigrationEffect): void {
+    // Tables that were there have the rows that they had, where only objects were added.
+    this.latest =
+      effect === 'objects' && this.latest !== undefined ? { ...this.latest, isWhole: false } : undefined;
+  }
+
+  /** What was counted may have been rolled back. */
+  forget(): void {
+    this.latest = undefined;
+  }
+}

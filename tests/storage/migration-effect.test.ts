@@ -1,0 +1,160 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { upgradeDatabase, type Migration } from '../../core/index.js';
+import { canDoNoHarm, effectOf, makesRules } from '../../core/storage/migration-effect.js';
+import { withLegacy } from '../support/legacy-driver.js';
+import { migrationsOf } from '../support/migration-values.js';
+
+const migration = (sql: string): Pick<Migration, 'sql' | 'statements' | 'code'> => ({
+  sql,
+  statements: [{ sql, line: 1 }],
+});
+
+describe('a statement by its words', () => {
+  it.each([
+    'CREATE TABLE t (a, b REFERENCES u(a))',
+    "CREATE TABLE IF NOT EXISTS main.t (a GENERATED ALWAYS AS ('x'))",
+    'CREATE INDEX i ON t (a)',
+    'CREATE VIEW v AS SELECT * FROM t',
+    'CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM u; END',
+    'ALTER TABLE t ADD COLUMN c TEXT NOT NULL DEFAULT 1',
+    '/* why */ ALTER TABLE t ADD c',
+  ])('adds objects: %s', (sql) => {
+    expect(effectOf(migration(sql))).toBe('objects');
+  });
+
+  it.each([
+    'INSERT INTO t VALUES (1)',
+    'INSERT OR IGNORE INTO t SELECT * FROM u',
+    'UPDATE t SET a = 1',
+    'CREATE TABLE t AS SELECT 1',
+    'CREATE TABLE main.t AS VALUES (1)',
+    'CREATE UNIQUE INDEX i ON t (a)',
+  ])('adds or changes rows: %s', (sql) => {
+    expect(effectOf(migration(sql))).toBe('rows');
+  });
+
+  it.each([
+    'DELETE FROM t',
+    'DROP TABLE t',
+    'DROP INDEX i',
+    'ALTER TABLE t RENAME TO u',
+    'ALTER TABLE t RENAME COLUMN a TO b',
+    'ALTER TABLE t DROP COLUMN a',
+    'ALTER TABLE t ADD COLUMN c REFERENCES u(a)',
+    'INSERT OR REPLACE INTO t VALUES (1)',
+    'REPLACE INTO t VALUES (1)',
+    "UPDATE OR REPLACE t SET a = 'x'",
+    'INSERT OR ROLLBACK INTO t VALUES (1)',
+    'INSERT INTO sqlite_sequence VALUES (1, 2)',
+    'UPDATE "sqlite_sequence" SET seq = 0',
+    'WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x',
+    'CREATE TEMP TABLE t (a)',
+    'CREATE TEMPORARY TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END',
+    'CREATE VIRTUAL TABLE t USING fts5(a)',
+    'PRAGMA foreign_key_check',
+    'COMMIT',
+    'ATTACH ? AS x',
+    'VACUUM',
+    'SELECT 1',
+  ])('can do anything: %s', (sql) => {
+    expect(effectOf(migration(sql))).toBe('anything');
+  });
+
+  it('of a file is what its worst statement can do', () => {
+    const [file] = migrationsOf({
+      '0001_a.sql': 'CREATE TABLE t (a); INSERT INTO t VALUES (1); DROP TABLE t;',
+    });
+    expect(file === undefined ? undefined : effectOf(file)).toBe('anything');
+  });
+
+  it('of code can be anything', () => {
+    const code = { up: () => Promise.resolve(), down: undefined, downDirectives: noDirectives };
+    expect(effectOf({ statements: [], code })).toBe('anything');
+  });
+});
+
+const noDirectives = { noTransaction: false, allowLoss: [], drops: [] };
+
+describe('rows that are added', () => {
+  const [rows] = migrationsOf({ '0001_a.sql': 'INSERT INTO t VALUES (1);' });
+
+  it('can do harm where a trigger, a foreign key or ON CONFLICT REPLACE may stand in the schema', () => {
+    expect([true, false].map((plain) => rows !== undefined && canDoNoHarm(rows, plain))).toEqual([
+      true,
+      false,
+    ]);
+  });
+
+  it.each([
+    'CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM u; END',
+    'CREATE TABLE u (a REFERENCES t(a))',
+    'CREATE TABLE u (a UNIQUE ON CONFLICT REPLACE)',
+    'CREATE VIRTUAL TABLE u USING fts5(a)',
+  ])('can do harm after %s', (sql) => {
+    expect(makesRules(migration(sql))).toBe(true);
+  });
+});
+
+describe('a loss that comes by a rule of the schema', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'migration-effect-'));
+  });
+
+  afterEach(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const table = {
+    '0001_table.sql': 'CREATE TABLE t (a UNIQUE ON CONFLICT REPLACE, b UNIQUE ON CONFLICT REPLACE);',
+  };
+  const filler = { '0002_more.sql': 'CREATE TABLE u (a);', '0003_more.sql': 'CREATE TABLE v (a);' };
+  const last = { '0009_last.sql': 'CREATE TABLE w (a);' };
+
+  it.each([
+    ['a conflict that replaces a row', 'INSERT INTO t VALUES (1, 2);', ''],
+    [
+      'a trigger of the owner',
+      'INSERT INTO t VALUES (3, 3);',
+      'CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM t; END;',
+    ],
+    [
+      'an UPDATE and its trigger',
+      'UPDATE t SET a = 3;',
+      'CREATE TRIGGER r AFTER UPDATE ON t BEGIN DELETE FROM t; END;',
+    ],
+  ])('is noticed in the middle of an upgrade: %s', async (_title, sql, rule) => {
+    const database = join(folder, 'a.db');
+    const options = { database, backup: false as const };
+    await upgradeDatabase({ ...options, migrations: migrationsOf(table) });
+    await withLegacy(database, (connection) =>
+      connection.run(`INSERT INTO t VALUES (1, 1), (2, 2); ${rule}`),
+    );
+    const files = { ...table, ...filler, '0004_rows.sql': sql, ...last };
+    await expect(upgradeDatabase({ ...options, migrations: migrationsOf(files) })).rejects.toMatchObject({
+      code: 'ROWS_LOST',
+      place: { filename: '0004_rows.sql' },
+    });
+  });
+
+  it('is noticed where the rule came with a file of the same upgrade', async () => {
+    const files = {
+      '0001_table.sql': 'CREATE TABLE t (a);',
+      '0002_rows.sql': 'INSERT INTO t VALUES (1);',
+      '0003_rule.sql': 'CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM t; END;',
+      '0004_rows.sql': 'INSERT INTO t VALUES (2);',
+      ...last,
+    };
+    const upgrade = upgradeDatabase({
+      database: join(folder, 'a.db'),
+      migrations: migrationsOf(files),
+      backup: false,
+    });
+    await expect(upgrade).rejects.toMatchObject({ code: 'ROWS_LOST', place: { filename: '0004_rows.sql' } });
+  });
+});
