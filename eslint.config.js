@@ -6,7 +6,7 @@ import tseslint from 'typescript-eslint';
 const rows = [
   ['cli/**'],
   ['storage/sqlite-storage.ts'],
-  ['database-baseline', 'database-rollback', 'history-repair', 'rehearsal'],
+  ['database-baseline', 'database-rollback', 'history-repair', 'rehearsal', 'upgrade-all'],
   ['database-inspection', 'database-verification'],
   ['legacy-migrations'],
   ['migration-runner'],

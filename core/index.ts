@@ -14,6 +14,18 @@ export type {
   SqlValue,
 } from './database/database-bridge.js';
 export type { DriverChoice, DriverName, DriverOption } from './database/drivers.js';
+export {
+  planAll,
+  upgradeAll,
+  type PlanAllOptions,
+  type PlanOutcome,
+  type PlanSummary,
+  type UpgradeAllOptions,
+  type UpgradeOutcome,
+  type UpgradeSummary,
+} from './storage/upgrade-all.js';
+export { findDatabases, type FoundDatabases } from './storage/fleet-files.js';
+export type { FailedDatabase, FleetOptions, FleetSummary, Unfinished } from './storage/fleet.js';
 export { planUpgrade, type PlannedScript, type UpgradePlan } from './storage/upgrade-plan.js';
 export {
   moveDatabase,

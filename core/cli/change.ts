@@ -43,9 +43,15 @@ export function addHistoryChangeOptions(command: Command): Command {
 
 /** The options of the library that those of a command stand for. */
 export async function settingsOf(options: ChangeOptions): Promise<UpgradeOptions> {
+  return { ...(await sharedSettingsOf(options)), database: options.database };
+}
+
+/** The same, but for the database. */
+export async function sharedSettingsOf(
+  options: Omit<ChangeOptions, 'database'>,
+): Promise<Omit<UpgradeOptions, 'database' | 'onProgress'>> {
   return {
     ...(await sourceOf(options)),
-    database: options.database,
     lockWaitMs: options.lockWait,
     countRows: options.countRows,
     transaction: options.transaction,

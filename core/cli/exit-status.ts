@@ -83,11 +83,16 @@ export function exitStatusOfCode(code: ErrorCode): number {
   return exitStatus[outcomes[code]];
 }
 
+/** The exit status of a command that a signal stopped, as a shell has it: 128 and the signal's number. */
+export function exitStatusOfStop({ signal }: StoppedBySignal): number {
+  return 128 + constants.signals[signal];
+}
+
 /** The exit status for whatever was thrown. */
 export function exitStatusOfError(error: unknown): number {
   if (!isNamed(error)) return exitStatus.failed;
   if (error.code === 'INTERRUPTED' && error.cause instanceof StoppedBySignal)
-    return 128 + constants.signals[error.cause.signal];
+    return exitStatusOfStop(error.cause);
   if (isSqliteError(error, 'SQLITE_BUSY')) return exitStatus.locked;
   return exitStatusOfCode(error.code);
 }

@@ -70,7 +70,8 @@ function refuse({ code, message }: CommanderError): void {
   const names = program.commands.map((each) => each.name());
   const command = parameters.find((word) => names.includes(word));
   const help = `See "${[program.name(), command, '--help'].filter((word) => word !== undefined).join(' ')}".`;
-  new Output({ json: parameters.includes('--json') }).failure(
+  const jsonLines = parameters.some((word) => /^--all(=|$)/.test(word));
+  new Output({ json: parameters.includes('--json'), jsonLines }).failure(
     new InvalidOptionError(`${sentence.charAt(0).toUpperCase()}${sentence.slice(1).replace(/\.$/, '')}.`, {
       hint: [suggestion.replace(/[()]/g, ''), help].filter((text) => text !== '').join(' '),
     }),

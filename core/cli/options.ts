@@ -63,8 +63,8 @@ export function addOutputOptions(command: Command): Command {
 
 /** Commander's own check comes before that for unknown options, and a misspelled --database should be told of as such. */
 function refuseWithoutDatabase(command: Command): void {
-  if (command.getOptionValueSource('database') === undefined)
-    command.error('error: The option --database is missing');
+  const isGiven = (name: string): boolean => command.getOptionValueSource(name) !== undefined;
+  if (!isGiven('database') && !isGiven('all')) command.error('error: The option --database is missing');
 }
 
 /** A path, and not an option that stands where the path was forgotten. */
@@ -125,7 +125,7 @@ export function versions(value: string): number[] {
  *
  * @throws MigrationFileError (BAD_LEGACY_TABLE) when the table cannot be used
  */
-export async function sourceOf(options: SourceOptions): Promise<MigrationSource> {
+export async function sourceOf(options: Omit<SourceOptions, 'database'>): Promise<MigrationSource> {
   const { worldLegacyVersions, worldMigrationsDir } = await import('../index.js');
   const ownPast = options.migrations === undefined ? worldLegacyVersions : undefined;
   return {
@@ -137,6 +137,9 @@ export async function sourceOf(options: SourceOptions): Promise<MigrationSource>
   };
 }
 
-export function loggerOf({ logLevel, json }: DatabaseOptions): ReturnType<typeof commandLogger> {
+export function loggerOf({
+  logLevel,
+  json,
+}: Omit<DatabaseOptions, 'database'>): ReturnType<typeof commandLogger> {
   return commandLogger(logLevel, json ?? false);
 }

@@ -3,6 +3,8 @@ import { oneLine } from './text.js';
 
 export interface OutputOptions {
   readonly json?: boolean;
+  /** Whether each JSON document is on a line of its own, because there will be several (JSON Lines). */
+  readonly jsonLines?: boolean;
   readonly verbose?: boolean;
 }
 
@@ -25,6 +27,7 @@ export function hasColours(stream: TextStream, environment: NodeJS.ProcessEnv = 
 /** Where a command's result goes (standard output), and all else that it says (standard error). */
 export class Output {
   readonly json: boolean;
+  private readonly jsonLines: boolean;
   private readonly verbose: boolean;
   private state: object | undefined;
 
@@ -34,6 +37,7 @@ export class Output {
     private readonly stderr: TextStream = process.stderr,
   ) {
     this.json = options.json ?? false;
+    this.jsonLines = options.jsonLines ?? false;
     this.verbose = options.verbose ?? false;
   }
 
@@ -43,7 +47,7 @@ export class Output {
    * @param document what the library returned; what is undefined becomes null
    */
   result(document: unknown, lines: readonly string[]): void {
-    const text = this.json ? toJson(document) : lines.map(oneLine).join('\n');
+    const text = this.json ? this.toJson(document) : lines.map(oneLine).join('\n');
     this.stdout.write(`${text}\n`);
   }
 
@@ -67,8 +71,13 @@ export class Output {
   failure(error: unknown): void {
     const text = errorText(error);
     const document = this.state === undefined ? { error: text } : { error: text, state: this.state };
-    if (this.json) this.stdout.write(`${toJson(document)}\n`);
+    if (this.json) this.stdout.write(`${this.toJson(document)}\n`);
     else this.problem(text, furtherCauses(error));
+    this.stack(error);
+  }
+
+  /** Tells with --verbose where an error came from. */
+  stack(error: unknown): void {
     if (this.verbose) this.stderr.write(`${stackOf(error)}\n`);
   }
 
@@ -87,8 +96,9 @@ export class Output {
   private coloured(colour: Colour, text: string): string {
     return hasColours(this.stderr) ? `\x1b[${colours[colour]}m${text}\x1b[0m` : text;
   }
-}
 
-function toJson(document: unknown): string {
-  return JSON.stringify(document, (_key, value: unknown) => (value === undefined ? null : value), 2);
+  private toJson(document: unknown): string {
+    const nullFor = (_key: string, value: unknown): unknown => (value === undefined ? null : value);
+    return JSON.stringify(document, nullFor, this.jsonLines ? undefined : 2);
+  }
 }

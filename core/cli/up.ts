@@ -4,12 +4,13 @@ import type { LegacyMode } from '../index.js';
 import { addChangeOptions, carryOut, settingsOf, type ChangeOptions } from './change.js';
 import { addSourceCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
+import { addFleetOptions, isFleet, refuseFleetOptions, upAll, type FleetCommandOptions } from './up-all.js';
 import { version } from './options.js';
 import type { Output } from './output.js';
 import { describePlan } from './plan-text.js';
 import { describeUpgrade } from './upgrade-text.js';
 
-interface UpOptions extends ChangeOptions {
+interface UpOptions extends ChangeOptions, FleetCommandOptions {
   readonly to?: number;
   readonly legacyMode?: LegacyMode;
 }
@@ -24,10 +25,14 @@ export function addUp(program: Command): void {
       'up --database worlds.db --to 9 --dry-run',
       'up --database worlds.db --backup-dir backups --keep 5 --keep-days 90',
       'up --database notes.db --migrations sql --legacy past.json --lock-wait 5',
+      "up --all 'customers/*/worlds.db' --canary --stop-after 5",
     ],
     exitStatuses: exitStatusHelp(
       ['done', 'the database is at the version; with --dry-run: the plan was printed'],
-      ['failed', 'refused, or a step failed and was rolled back'],
+      [
+        'failed',
+        'refused, or a step failed and was rolled back; with --all: one of them failed, whatever the reason',
+      ],
       ['newer', 'the database is newer than this program'],
       ['locked', 'another process holds the database'],
       ['changed', 'an applied file was changed, or the history was'],
@@ -42,8 +47,12 @@ export function addUp(program: Command): void {
         'a legacy database: bridge: upgrade it (default); refuse: fail; inspect-only: say what an upgrade would do',
       ).choices(['bridge', 'refuse', 'inspect-only']),
     );
-  addChangeOptions(command).action((options: UpOptions) =>
-    perform(options, (output) => (options.dryRun === true ? plan(options, output) : up(options, output))),
+  addFleetOptions(addChangeOptions(command)).action((options: UpOptions) =>
+    perform({ ...options, jsonLines: isFleet(options) }, (output) => {
+      if (isFleet(options)) return upAll(options, output);
+      refuseFleetOptions(options);
+      return options.dryRun === true ? plan(options, output) : up(options, output);
+    }),
   );
 }
 

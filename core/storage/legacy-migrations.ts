@@ -31,7 +31,7 @@ import {
 } from './migration-plan.js';
 import { refuseUnmetRequirements, refuseWithoutDatabase } from './migration-requirements.js';
 import { keptMigrations } from './kept-migrations.js';
-import { replayMigrations, type Replay } from './migration-replay.js';
+import type { Replay } from './migration-replay.js';
 import { runMigrations } from './migration-runner.js';
 import type { Migration } from './migration.js';
 import { ownTriggers, type OwnTrigger } from './own-triggers.js';
@@ -55,7 +55,6 @@ const nothingReplayed: Replay = { steps: [], final: { tables: new Map(), objects
 
 /** Brings old databases over: weighs claim and evidence, adopts what is there, completes what is half there. */
 export class LegacyBridge implements Bridge {
-  private replay: Promise<Replay> | undefined;
   private strict = false;
   /** Whether the history is known to be as it was written. */
   private trusted = false;
@@ -74,7 +73,7 @@ export class LegacyBridge implements Bridge {
 
   /** Says what a probed database is; the files are replayed only where its schema has to be weighed. */
   async recognise(probed: ProbedState): Promise<DatabaseState> {
-    const replay = needsReplay(probed) ? await this.replayed() : nothingReplayed;
+    const replay = needsReplay(probed) ? await this.source.replayed() : nothingReplayed;
     return recogniseDatabase(probed, replay, this.source.legacy);
   }
 
@@ -137,7 +136,7 @@ export class LegacyBridge implements Bridge {
 
   readonly adopt = async (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
     const { historyTable, logger } = this.source;
-    const replay = await this.replayed();
+    const replay = await this.source.replayed();
     const { baseline } = work.plan;
     const versions = new Set(baseline.map(({ migration }) => migration.version));
     const adopted = replay.steps.filter(({ migration }) => versions.has(migration.version));
@@ -170,7 +169,7 @@ export class LegacyBridge implements Bridge {
     versions: readonly number[],
   ): Promise<readonly OwnTrigger[]> => {
     const migrations = this.source.migrations.filter(({ version }) => versions.includes(version));
-    return ownTriggers(db, migrations, () => this.replayed());
+    return ownTriggers(db, migrations, this.source.replayed);
   };
 
   /**
@@ -179,7 +178,7 @@ export class LegacyBridge implements Bridge {
    */
   readonly verify = async (db: DatabaseBridge, last: Migration | undefined): Promise<void> => {
     if (!this.strict || this.goal.kind !== 'newest') return;
-    const { final } = await this.replayed();
+    const { final } = await this.source.replayed();
     const differences = compareSchemas(final, await readSchema(db, this.source.historyTable)).filter(
       ({ kind }) => kind !== 'extra',
     );
@@ -208,11 +207,6 @@ export class LegacyBridge implements Bridge {
       `The legacy database could not be completed: ${names} would still not be wholly there.`,
       { hint: 'Nothing was changed. Report this with the output of "upgrade-bridge status".' },
     );
-  }
-
-  private replayed(): Promise<Replay> {
-    this.replay ??= replayMigrations(this.source, this.source.migrations);
-    return this.replay;
   }
 }
 
@@ -253,9 +247,26 @@ export function upTo(version: number | undefined): ChangeTerms {
 /** Brings the database in a file where `terms` say. */
 export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradeReport> {
   const started = performance.now();
-  const { lockWaitMs } = resolveSettings(options);
+  resolveSettings(options);
   const source = await resolveSource(options);
   const file = await resolveDatabaseFile(options.database, 'write');
+  return changeFile({ source, file, options, terms, started });
+}
+
+/** A file that is to be changed, by migrations that were read already. */
+export interface FileChange {
+  readonly source: ResolvedSource;
+  readonly file: DatabaseFile;
+  readonly options: UpgradeOptions;
+  readonly terms: ChangeTerms;
+  /** When the work began, as `performance.now()` tells it. */
+  readonly started: number;
+}
+
+/** Does what `changeDatabase` does, with files that many databases may share. */
+export async function changeFile(change: FileChange): Promise<UpgradeReport> {
+  const { source, file, options, terms, started } = change;
+  const { lockWaitMs } = resolveSettings(options);
   const logger = source.logger.child({ database: options.database });
   if (file.networkFileSystem !== undefined)
     logger.warn(
@@ -268,7 +279,7 @@ export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms
   const work = file.exists
     ? await readPatiently(source.driver, file, patience, bridge.survey)
     : await bridge.surveyNothing();
-  return change({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
+  return carryOut({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
 }
 
 /** What an upgrade on the caller's own connection takes. */
@@ -306,7 +317,7 @@ export async function changeConnection(
   const { goal, undoFromHistory } = terms;
   const bridge = new LegacyBridge(source, goal, undoFromHistory, resolveLegacyMode(options.legacyMode));
   const work = await bridge.survey(db);
-  return change({
+  return carryOut({
     target: db,
     work,
     bridge,
@@ -328,7 +339,7 @@ interface Change {
   readonly started: number;
 }
 
-async function change({
+async function carryOut({
   target,
   work,
   bridge,

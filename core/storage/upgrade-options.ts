@@ -10,6 +10,7 @@ import type { LegacyMode } from './legacy-mode.js';
 import { readMigrations, refuseHistoryWrites } from './migration-files.js';
 import { historyTableOf, type HistoryTable } from './migration-history.js';
 import { defaultLockWaitMs } from './migration-lock.js';
+import { replayMigrations, type Replay } from './migration-replay.js';
 import type { RunnerSettings } from './upgrade-request.js';
 import type { Migration } from './migration.js';
 import { safeProgress, type Progress } from './upgrade-progress.js';
@@ -99,6 +100,8 @@ export interface ResolvedSource {
   readonly legacy: LegacyVersions;
   readonly historyTable: HistoryTable;
   readonly logger: Logger;
+  /** What the migrations make. They are replayed once, when it is first asked for. */
+  readonly replayed: () => Promise<Replay>;
 }
 
 /**
@@ -120,7 +123,10 @@ export async function resolveSource(source: MigrationSource): Promise<ResolvedSo
   if (files === source.migrations) refuseHistoryWrites(migrations, historyTable.name);
   const legacy = source.legacy ?? {};
   refuseUnknownVersions(legacy, migrations);
-  return { driver, migrations, legacy, historyTable, logger: moduleLogger(source.logger, 'upgrade') };
+  const logger = moduleLogger(source.logger, 'upgrade');
+  let replay: Promise<Replay> | undefined;
+  const replayed = (): Promise<Replay> => (replay ??= replayMigrations({ driver, historyTable }, migrations));
+  return { driver, migrations, legacy, historyTable, logger, replayed };
 }
 
 function isVersionList(value: unknown): value is readonly number[] {
@@ -162,7 +168,7 @@ function wholeNumber(value: number | undefined, fallback: number, name: string, 
 }
 
 /** @throws InvalidOptionError when an option cannot be used */
-export function resolveSettings(options: UpgradeOptions): RunnerSettings {
+export function resolveSettings(options: Omit<UpgradeOptions, 'database' | 'onProgress'>): RunnerSettings {
   if (options.backup !== undefined && options.backup !== false) checkRetention(options.backup);
   return {
     lockWaitMs: wholeNumber(options.lockWaitMs, defaultLockWaitMs, 'lockWaitMs', 'milliseconds'),

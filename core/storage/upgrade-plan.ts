@@ -1,4 +1,4 @@
-import { resolveDatabaseFile } from './database-file.js';
+import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import type { DatabaseState } from './database-state.js';
 import { LegacyBridge, upTo, type ChangeTerms } from './legacy-migrations.js';
@@ -10,7 +10,12 @@ import {
   type PlannedCompletion,
   type PlannedMigration,
 } from './planned-work.js';
-import { resolveSettings, resolveSource, type UpgradeOptions } from './upgrade-options.js';
+import {
+  resolveSettings,
+  resolveSource,
+  type ResolvedSource,
+  type UpgradeOptions,
+} from './upgrade-options.js';
 
 /** A script that would be carried out. */
 export interface PlannedScript extends PlannedMigration {
@@ -62,9 +67,19 @@ export function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan> {
 
 /** Says what `changeDatabase` would do with the same options and terms. */
 export async function planChange(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradePlan> {
-  const { transaction } = resolveSettings(options);
+  resolveSettings(options);
   const source = await resolveSource(options);
-  const file = await resolveDatabaseFile(options.database, 'read');
+  return planFile(source, await resolveDatabaseFile(options.database, 'read'), options, terms);
+}
+
+/** Says what `changeFile` would do. */
+export async function planFile(
+  source: ResolvedSource,
+  file: DatabaseFile,
+  options: UpgradeOptions,
+  terms: ChangeTerms,
+): Promise<UpgradePlan> {
+  const { transaction } = resolveSettings(options);
   const bridge = new LegacyBridge(source, terms.goal, terms.undoFromHistory);
   const { state, plan } = file.exists
     ? await readDatabase(source.driver, file, 'read-only', bridge.look)

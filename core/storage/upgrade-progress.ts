@@ -18,7 +18,10 @@ export type ProgressEvent =
 export type Progress = (event: ProgressEvent) => void;
 
 /** A listener that cannot harm the upgrade: what it throws goes to the log. */
-export function safeProgress(listener: Progress | undefined, logger: Logger): Progress {
+export function safeProgress<Event extends { readonly kind: string }>(
+  listener: ((event: Event) => void) | undefined,
+  logger: Logger,
+): (event: Event) => void {
   return (event) => {
     try {
       listener?.(event);
