@@ -4,13 +4,23 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { inspectDatabase, openStorage, verifyDatabase, type UpgradeReport } from '../../core/index.js';
+import {
+  inspectDatabase,
+  openStorage,
+  verifyDatabase,
+  worldLegacyVersions,
+  worldMigrationsDir,
+  type DriverName,
+  type UpgradeReport,
+} from '../../core/index.js';
+import { resolveDriver } from '../../core/database/drivers.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { compareSchemas } from '../../core/storage/schema-comparison.js';
 import { readSchema, type SchemaSnapshot } from '../../core/storage/schema-snapshot.js';
 import { copyDatabase, hashesIn, withCopy } from '../support/database-copy.js';
 import { dumpDatabase, type DatabaseDump } from '../support/database-dump.js';
 import { historyTable } from '../support/history-table.js';
+import { driverNames } from '../support/drivers.js';
 import { buildLegacyDatabase, legacyFixtures, type LegacyFixture } from '../support/legacy-databases.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import {
@@ -28,6 +38,8 @@ import {
   valueFaults,
 } from '../support/upgrade-faults.js';
 
+/** The files and the past of the worlds' storage. */
+const worlds = { migrations: worldMigrationsDir, legacy: worldLegacyVersions };
 const committed = resolve('tests/fixtures/legacy');
 const names = new Map(
   Array.from({ length: 11 }, (_, index) => index + 1).map((version) => [
@@ -64,8 +76,8 @@ async function snapshotOf(path: string): Promise<SchemaSnapshot> {
   });
 }
 
-async function upgrade(path: string): Promise<UpgradeReport> {
-  const storage = await openStorage({ database: path, backup: false });
+async function upgrade(path: string, driver: DriverName = 'sqlite3'): Promise<UpgradeReport> {
+  const storage = await openStorage({ database: path, backup: false, driver });
   await storage.close();
   return storage.report;
 }
@@ -95,13 +107,14 @@ async function placed(name: string, journal?: 'wal' | 'delete'): Promise<{ path:
   return { path, place };
 }
 
-/** Every fixture as it is, and all but those with a log left behind in the other journal mode too. */
+/** Every fixture as it is, and all but those with a log left behind in the other journal mode too; by each driver. */
 const cases = legacyFixtures.flatMap((fixture) => {
   const { journal = 'rollback' } = fixture.spec ?? {};
   const other = { wal: 'delete', rollback: 'wal', 'wal left behind': undefined } as const;
   const asIs = { ...fixture, mode: journal, turned: undefined };
   const turned = other[journal];
-  return turned === undefined ? [asIs] : [asIs, { ...fixture, mode: `turned to ${turned}`, turned }];
+  const modes = turned === undefined ? [asIs] : [asIs, { ...fixture, mode: `turned to ${turned}`, turned }];
+  return modes.flatMap((each) => driverNames.map((driver) => ({ ...each, driver })));
 });
 
 it('a fresh database does what its rules say', () => {
@@ -124,8 +137,8 @@ it('a fresh database does what its rules say', () => {
 });
 
 describe.each(cases.filter((each) => each.expect.kind === 'legacy'))(
-  '$name ($mode): $title',
-  ({ name, turned, claimed, expect: expected }) => {
+  '$name ($mode, $driver): $title',
+  ({ name, turned, driver, claimed, expect: expected }) => {
     let path: string;
     let place: string;
     let before: DatabaseDump;
@@ -137,7 +150,7 @@ describe.each(cases.filter((each) => each.expect.kind === 'legacy'))(
       ({ path, place } = await placed(name, turned));
       before = await dumpDatabase(path);
       extras = await useExtras(path);
-      report = await upgrade(path);
+      report = await upgrade(path, driver);
       after = await dumpDatabase(path);
     });
 
@@ -223,10 +236,11 @@ describe.each(cases.filter((each) => each.expect.kind === 'legacy'))(
       await writeFile(`${path}.lock`, 'in the way');
       const bytes = await hashesIn(place);
       const { mtimeNs } = await stat(path, { bigint: true });
-      const other = await sqlite3Driver.open(path, 'read-write');
+      // Two copies of SQLite in one process undo each other's locks: it is the same package.
+      const other = await resolveDriver(driver).open(path, 'read-write');
       await other.execute('BEGIN IMMEDIATE');
       try {
-        const again = await upgrade(path);
+        const again = await upgrade(path, driver);
         expect(again).toMatchObject({ found: 'managed', upToDate: true, version: 11, applied: [], rows: [] });
       } finally {
         await other.execute('ROLLBACK');
@@ -239,7 +253,7 @@ describe.each(cases.filter((each) => each.expect.kind === 'legacy'))(
     });
 
     it('is found in order by verify', async () => {
-      const verification = await verifyDatabase(path);
+      const verification = await verifyDatabase(path, { ...worlds, driver });
       expect(verification).toMatchObject({
         ok: true,
         kind: 'managed',
@@ -255,11 +269,11 @@ describe.each(cases.filter((each) => each.expect.kind === 'legacy'))(
 );
 
 describe.each(cases.filter((each) => each.expect.kind === 'empty'))(
-  '$name ($mode): $title',
-  ({ name, turned, claimed }) => {
+  '$name ($mode, $driver): $title',
+  ({ name, turned, driver, claimed }) => {
     it('becomes a fresh database, and the claim is reported', async () => {
       const { path } = await placed(name, turned);
-      const report = await upgrade(path);
+      const report = await upgrade(path, driver);
       expect(report).toMatchObject({
         found: 'empty',
         claimed,
@@ -279,14 +293,16 @@ describe.each(cases.filter((each) => each.expect.kind === 'empty'))(
 );
 
 /** What nobody should touch, besides the committed ones: with a log that holds everything. */
-const strangers: readonly Pick<LegacyFixture, 'name' | 'title' | 'make'>[] = [
+const strangers: readonly (Pick<LegacyFixture, 'name' | 'title' | 'make'> & { driver: DriverName })[] = [
   {
     name: 'stranger-in-wal-mode',
+    driver: 'better-sqlite3',
     title: 'Tables like ours under user_version 8, in WAL mode.',
     make: (path) => buildLegacyDatabase(path, { version: 7, userVersion: 8, journal: 'wal' }),
   },
   {
     name: 'stranger-with-a-log',
+    driver: 'better-sqlite3',
     title: 'Tables like ours under user_version 8, all of them in a log that was left behind.',
     make: (path) => buildLegacyDatabase(path, { version: 7, userVersion: 8, journal: 'wal left behind' }),
   },
@@ -299,9 +315,10 @@ function hasOtherHistory(name: string): boolean {
 describe('a database that is not ours', () => {
   const foreign = cases
     .filter((each) => each.expect.kind === 'foreign')
-    .map(({ name, mode, title, turned }) => ({
-      name: `${name} (${mode})`,
+    .map(({ name, mode, title, turned, driver }) => ({
+      name: `${name} (${mode}, ${driver})`,
       title,
+      driver,
       code: hasOtherHistory(name) ? 'OTHER_HISTORY' : 'FOREIGN_DATABASE',
       make: async (path: string): Promise<void> => {
         await copyDatabase(join(committed, `${name}.db`), path);
@@ -312,21 +329,21 @@ describe('a database that is not ours', () => {
 
   it.each([...foreign, ...strangers.map((stranger) => ({ ...stranger, code: 'FOREIGN_DATABASE' }))])(
     'is refused and not touched: $name',
-    async ({ make, code }) => {
+    async ({ make, driver, code }) => {
       const place = await mkdtemp(join(folder, 'foreign-'));
       const path = join(place, 'theirs.db');
       await make(path);
       await writeFile(`${path}.lock`, 'in the way');
       const bytes = await hashesIn(place);
       const { mtimeNs } = await stat(path, { bigint: true });
-      await expect(openStorage({ database: path })).rejects.toMatchObject({
+      await expect(openStorage({ database: path, driver })).rejects.toMatchObject({
         code,
         message: expect.stringMatching(
           /^(This is not a database of this program: |The history of this database is kept by ).{10}/,
         ),
         hint: expect.stringContaining('Nothing was changed.'),
       });
-      const inspection = await inspectDatabase(path);
+      const inspection = await inspectDatabase(path, { ...worlds, driver });
       expect(inspection).toMatchObject({ kind: 'foreign', problem: { code } });
       expect(await hashesIn(place)).toEqual(bytes);
       expect((await stat(path, { bigint: true })).mtimeNs).toBe(mtimeNs);
@@ -355,12 +372,12 @@ describe('a database that is not ours', () => {
 
 describe('inspectDatabase', () => {
   it.each(cases.filter((each) => each.expect.kind !== 'foreign'))(
-    'says what would be done to $name ($mode), and changes no byte',
-    async ({ name, turned, claimed, expect: expected }) => {
+    'says what would be done to $name ($mode, $driver), and changes no byte',
+    async ({ name, turned, driver, claimed, expect: expected }) => {
       const { path, place } = await placed(name, turned);
       const bytes = await hashesIn(place);
       const { mtimeNs } = await stat(path, { bigint: true });
-      const inspection = await inspectDatabase(path);
+      const inspection = await inspectDatabase(path, { ...worlds, driver });
       expect(inspection).toMatchObject({
         kind: expected.kind,
         userVersion: claimed,

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import {
   inspectDatabase,
   planUpgrade,
@@ -13,6 +12,7 @@ import {
 import { checksumOf } from '../../core/storage/migration-files.js';
 import { findTampering } from '../../core/storage/migration-history.js';
 import { hashesIn } from '../support/database-copy.js';
+import { drivers } from '../support/drivers.js';
 import { historyTable } from '../support/history-table.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 import { journalModes } from '../support/storage-database.js';
@@ -37,7 +37,9 @@ const firstShape = `CREATE TABLE schema_migrations (
     (2, '002_two.sql', 'two', '${checksumOf(files['002_two.sql'])}', '2025-02-01T09:31:00.000Z', 5, 'applied', 'migration');
   CREATE TABLE one (a); CREATE TABLE two (a); PRAGMA user_version = 2;`;
 
-describe.each(journalModes)('the history, in %s mode,', (journal) => {
+const cases = journalModes.flatMap((journal) => drivers.map((driver) => ({ journal, driver })));
+
+describe.each(cases)('the history, in $journal mode, by $driver.name,', ({ journal, driver }) => {
   let scratch: ScratchDatabase;
 
   beforeEach(async () => {
@@ -51,12 +53,13 @@ describe.each(journalModes)('the history, in %s mode,', (journal) => {
     database: scratch.path,
     migrations: scratch.migrations,
     backup: false,
+    driver,
   });
   const columns = async (): Promise<string> =>
     String(await scratch.value("SELECT group_concat(name) FROM pragma_table_info('schema_migrations')"));
 
   async function tampering(): Promise<string[]> {
-    const db = await sqlite3Driver.open(scratch.path, 'read-only');
+    const db = await driver.open(scratch.path, 'read-only');
     try {
       return await findTampering(db, historyTable);
     } finally {
