@@ -64,9 +64,11 @@ function withValues<Result>(
     return use(values);
   } catch (error) {
     // Refused before anything was carried out.
-    const highest = Math.max(0, ...Array.from(source.matchAll(/\?(\d+)/g), ([, number]) => Number(number)));
-    if (!messageOf(error).startsWith('Too many parameter values') || values.length > highest) throw error;
-    return use(Object.fromEntries(values.map((value, index) => [index + 1, value])));
+    if (!messageOf(error).startsWith('Too many parameter values')) throw error;
+    const numbers = new Set(Array.from(source.matchAll(/\?(\d+)/g), ([, number]) => Number(number)));
+    const numbered = values.flatMap((value, index) => (numbers.has(index + 1) ? [[index + 1, value]] : []));
+    const others = values.filter((_value, index) => !numbers.has(index + 1));
+    return use(others, Object.fromEntries(numbered));
   }
 }
 

@@ -226,6 +226,8 @@ describe.each(drivers)('the bridge to $name', (driver) => {
     const db = await opened('create', ':memory:');
     const [row] = await db.query('SELECT ?2 AS b, ?1 AS a, ?1 AS again, typeof(?2) AS kind', ['x', 5]);
     expect(row).toEqual({ a: 'x', again: 'x', b: 5, kind: 'integer' });
+    const mixed = await db.query('SELECT ?1 AS a, ?2 AS b, ? AS c, ?1 AS again, ? AS d', [1, 2, 3, 4]);
+    expect(mixed).toEqual([{ a: 1, b: 2, c: 3, again: 1, d: 4 }]);
     await db.execute('CREATE TABLE t (x TEXT)');
     const values = [0, -0, 1, -7, 2147483647, -2147483648, 0.5, 1e300];
     for (const value of values) await db.execute('INSERT INTO t VALUES (?)', [value]);
