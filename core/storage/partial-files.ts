@@ -1,8 +1,14 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { BackupPlace } from './backup-files.js';
 import { systemErrorCode } from './file-system.js';
+
+/**
+ * After a day without a write nobody is at it any more: the process of its maker's number is another one, which got the
+ * number later.
+ */
+const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
 /** Files that this process is making now. */
 const making = new Set<string>();
@@ -48,17 +54,27 @@ export async function sweepPartials(place: BackupPlace): Promise<string[]> {
     const maker = partialName.exec(name)?.[1];
     if (!name.startsWith(`${place.database}.`) || maker === undefined) continue;
     const path = join(place.folder, name);
-    if (isMadeNow(path, Number(maker))) continue;
+    if (await isMadeNow(path, Number(maker))) continue;
     await rm(path, { force: true });
     swept.push(path);
   }
   return swept;
 }
 
-function isMadeNow(path: string, maker: number): boolean {
+async function isMadeNow(path: string, maker: number): Promise<boolean> {
   // In a container, every process may have had our number.
   if (maker === process.pid) return [...making].some((partial) => path.startsWith(partial));
-  return isProcessAlive(maker);
+  return isProcessAlive(maker) && Date.now() - (await writtenAt(path)) < ABANDONED_MS;
+}
+
+/** When a file was last written, in milliseconds since 1970; 0 where it is gone. */
+async function writtenAt(path: string): Promise<number> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return 0;
+    throw error;
+  }
 }
 
 /** Whether there is a process of this number on this machine. */

@@ -1,4 +1,12 @@
-import { mkdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -238,6 +246,18 @@ describe('a backup', () => {
       expect.objectContaining({ verdict: expect.objectContaining({ verified: true }) }),
       expect.objectContaining({ verdict: expect.objectContaining({ verified: true }) }),
     ]);
+  });
+
+  test('that was left unfinished is gone after the next, also where another process has the number of its maker', async () => {
+    const db = await place.newDatabase();
+    const [left, recent] = [1, 2].map((count) => `worlds.db.backup-x.${process.ppid}-${count}.partial`);
+    if (left === undefined || recent === undefined) throw new Error('There are two names.');
+    for (const name of [left, recent]) writeFileSync(place.at(name), 'half a copy');
+    const twoDaysAgo = new Date(Date.now() - 48 * 60 * 60 * 1000);
+    utimesSync(place.at(left), twoDaysAgo, twoDaysAgo);
+    await place.backUp(db);
+    expect(place.files()).not.toContain(left);
+    expect(place.files()).toContain(recent);
   });
 
   testUnless(noOtherUser, 'needs a folder that can be written', async () => {
