@@ -149,7 +149,7 @@ export function rebuildScript(schema: SchemaSnapshot, request: RebuildRequest): 
  * of ALTER TABLE: create the new table, copy, drop the old one, rename, create its indexes and triggers again.
  *
  * Every row keeps its rowid, every value its type, the AUTOINCREMENT counter stays where it was, and columns, indexes,
- * triggers and views that are the user's own stay. Rows that break a CHECK of the new form are kept and counted.
+ * triggers and views that are the user's own stay, and so do the figures of ANALYZE. Rows that break a CHECK of the new form are kept and counted.
  *
  * Foreign keys must be off, or dropping the old table would delete the rows of cascading children; and a transaction
  * must be open, because the switches that are set here belong to the connection.
@@ -170,12 +170,33 @@ export async function rebuildTable(
     await db.executeScript(create);
     await copyRows(db, copy, { temporary, name: request.table.name });
     await refuseConversion(db, request, temporary);
+    const statistics = await statisticsTables(db);
+    // With a table go the figures of ANALYZE about it, unless they bear another name meanwhile.
+    for (const each of statistics) await renameFigures(db, each, request.table.name, temporary);
     for (const statement of exchange) await db.executeScript(statement);
+    for (const each of statistics) await renameFigures(db, each, temporary, request.table.name);
   } finally {
     await db.executeScript(switchesOff.join('; '));
   }
   for (const statement of dependents) await db.executeScript(statement);
   return countCheckViolations(db, request);
+}
+
+/** The tables in which ANALYZE keeps its figures, of which there are none before it has run. */
+async function statisticsTables(db: DatabaseBridge): Promise<string[]> {
+  const rows = await db.query(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'sqlite\\_stat_' ESCAPE '\\'",
+  );
+  return rows.map(({ name }) => String(name));
+}
+
+async function renameFigures(
+  db: DatabaseBridge,
+  statistics: string,
+  from: string,
+  to: string,
+): Promise<void> {
+  await db.execute(`UPDATE ${statistics} SET tbl = ? WHERE lower(tbl) = ?`, [to, foldName(from)]);
 }
 
 /**

@@ -48,6 +48,20 @@ async function sqlOf(name: string): Promise<unknown> {
 const MOST = '9223372036854775807';
 
 describe('a table that is rebuilt', () => {
+  it('keeps the figures of ANALYZE, its own and those of its indexes', async () => {
+    await rebuild(
+      `CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE); CREATE INDEX i ON t (a); CREATE TABLE u (x UNIQUE);
+       INSERT INTO t (a) VALUES ('a'), ('b'), ('c'); INSERT INTO u VALUES (1); ANALYZE;
+       UPDATE sqlite_stat1 SET stat = '7 1' WHERE idx = 'i'`,
+      "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE CHECK (a <> ''))",
+    );
+    expect(await rows('SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx')).toEqual([
+      { tbl: 't', idx: 'i', stat: '7 1' },
+      { tbl: 't', idx: 'sqlite_autoindex_t_1', stat: '3 1' },
+      { tbl: 'u', idx: 'sqlite_autoindex_u_1', stat: '1 1' },
+    ]);
+  });
+
   it('has the rules of the other form, and its own order of columns', async () => {
     await rebuild(
       'CREATE TABLE t (b, a TEXT, id INTEGER PRIMARY KEY)',
