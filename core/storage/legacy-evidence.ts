@@ -10,6 +10,7 @@ import {
 import type { Replay, ReplayStep } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { isEmptySchema, type SchemaSnapshot } from './schema-snapshot.js';
+import { shownName } from './sql-tokens.js';
 
 /**
  * What each number that old releases kept in `PRAGMA user_version` claims: the versions of the migrations whose work
@@ -124,7 +125,7 @@ function weighFiles(scales: Scales, claimable: ReadonlySet<number>): FileEvidenc
 }
 
 function list(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ');
+  const shown = names.slice(0, 5).map(shownName).join(', ');
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }
 

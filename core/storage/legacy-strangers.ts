@@ -1,7 +1,7 @@
 import type { Replay } from './migration-replay.js';
 import { columnsOf } from './schema-comparison.js';
 import type { ObjectSnapshot, SchemaSnapshot, TableSnapshot } from './schema-snapshot.js';
-import { foldName } from './sql-tokens.js';
+import { foldName, shownName } from './sql-tokens.js';
 
 /** Every form that the files give a table, oldest first, with the columns it was created with. */
 function tableForms(
@@ -20,15 +20,15 @@ function primaryKey(table: TableSnapshot): string {
 /** What keeps a table from being the one that a form describes; undefined where it is that one. */
 function strangeness(live: TableSnapshot, created: TableSnapshot, form: TableSnapshot): string | undefined {
   if (live.virtual !== form.virtual)
-    return `table ${live.name} is ${live.virtual ? 'a' : 'not a'} virtual table`;
+    return `table ${shownName(live.name)} is ${live.virtual ? 'a' : 'not a'} virtual table`;
   const columns = columnsOf(live);
   const wanted = columnsOf(form);
   for (const name of columnsOf(created).keys())
-    if (wanted.has(name) && !columns.has(name)) return `table ${live.name} has no column ${name}`;
+    if (wanted.has(name) && !columns.has(name)) return `table ${shownName(live.name)} has no column ${name}`;
   if (primaryKey(live) !== primaryKey(form))
-    return `table ${live.name} has the primary key (${primaryKey(live)}), not (${primaryKey(form)})`;
+    return `table ${shownName(live.name)} has the primary key (${primaryKey(live)}), not (${primaryKey(form)})`;
   if (live.withoutRowid !== form.withoutRowid || live.strict !== form.strict)
-    return `table ${live.name} has other table options`;
+    return `table ${shownName(live.name)} has other table options`;
   return undefined;
 }
 
@@ -42,9 +42,9 @@ function strangeColumn(live: TableSnapshot, forms: readonly TableSnapshot[]): st
     const [first] = known;
     if (first === undefined) continue;
     if (!known.some((column) => column.type === type))
-      return `column ${live.name}.${name} has the type ${type || '(none)'}, not ${first.type || '(none)'}`;
+      return `column ${shownName(`${live.name}.${name}`)} has the type ${type || '(none)'}, not ${first.type || '(none)'}`;
     if (!known.some((column) => (column.generated === 'no') === (generated === 'no')))
-      return `column ${live.name}.${name} is ${generated === 'no' ? 'not ' : ''}generated`;
+      return `column ${shownName(`${live.name}.${name}`)} is ${generated === 'no' ? 'not ' : ''}generated`;
   }
   return undefined;
 }
@@ -61,7 +61,7 @@ function strangeTable(table: TableSnapshot, name: string, replay: Replay): strin
   const [object] = replay.steps.flatMap((step) => step.after.objects.get(name) ?? []);
   return object === undefined
     ? undefined
-    : `table ${table.name} bears the name of the ${object.type} ${object.name}`;
+    : `table ${shownName(table.name)} bears the name of the ${object.type} ${shownName(object.name)}`;
 }
 
 /** The same for an index, a trigger or a view. */
@@ -73,9 +73,9 @@ function strangeObject(object: ObjectSnapshot, name: string, replay: Replay): st
   const [first] = known;
   if (isOurs) return undefined;
   if (first !== undefined)
-    return `${object.type} ${object.name} on ${object.table} bears the name of the ${first.type} on ${first.table}`;
+    return `${object.type} ${shownName(object.name)} on ${shownName(object.table)} bears the name of the ${first.type} on ${shownName(first.table)}`;
   return replay.steps.some((step) => step.after.tables.has(name))
-    ? `${object.type} ${object.name} bears the name of a table of this program`
+    ? `${object.type} ${shownName(object.name)} bears the name of a table of this program`
     : undefined;
 }
 

@@ -7,7 +7,7 @@ import {
   sameObject,
 } from './schema-comparison.js';
 import type { SchemaSnapshot, TableSnapshot } from './schema-snapshot.js';
-import { foldName } from './sql-tokens.js';
+import { foldName, shownName } from './sql-tokens.js';
 import type { ColumnDefinition, TableConstraint } from './table-definition.js';
 
 /** One thing that a migration adds to the schema. */
@@ -31,16 +31,21 @@ export function footprint({ before, after }: ReplayStep): SchemaElement[] {
     const earlier = before.tables.get(table);
     const base = { table, columns: [] };
     if (earlier === undefined) {
-      elements.push({ ...base, type: 'table', name: table, label: `table ${snapshot.name}` });
+      elements.push({ ...base, type: 'table', name: table, label: `table ${shownName(snapshot.name)}` });
       continue;
     }
     const known = columnsOf(earlier);
     for (const [name, column] of columnsOf(snapshot))
       if (!known.has(name))
-        elements.push({ ...base, type: 'column', name, label: `column ${snapshot.name}.${column.name}` });
+        elements.push({
+          ...base,
+          type: 'column',
+          name,
+          label: `column ${shownName(`${snapshot.name}.${column.name}`)}`,
+        });
     const columns = changedRules(earlier, snapshot);
     if (columns !== undefined) {
-      const label = `constraints of table ${snapshot.name}`;
+      const label = `constraints of table ${shownName(snapshot.name)}`;
       elements.push({ type: 'constraints', table, name: table, columns, label });
     }
   }
@@ -52,7 +57,7 @@ export function footprint({ before, after }: ReplayStep): SchemaElement[] {
         table: foldName(object.table),
         name,
         columns: [],
-        label: `${object.type} ${object.name}`,
+        label: `${object.type} ${shownName(object.name)}`,
       });
   }
   return elements;

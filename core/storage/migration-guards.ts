@@ -5,7 +5,8 @@ import { isSqliteError, MigrationFailedError, type FailurePlace } from '../error
 import { foreignKeyName, type Inventory, type NamedObject } from './database-inventory.js';
 import type { ToleratedViolations } from './migration-history.js';
 import type { Directives } from './migration.js';
-import { foldName } from './sql-tokens.js';
+import { foldName, shownName } from './sql-tokens.js';
+import { quoteName } from './table-definition.js';
 
 const nothingDeclared: Directives = { noTransaction: false, allowLoss: [], drops: [] };
 
@@ -58,12 +59,12 @@ function lostRows(
   after: Inventory,
   dropped: ReadonlySet<string>,
   allowed: ReadonlySet<string>,
-): string[] {
+): { table: string; sentence: string }[] {
   return [...before.rows].flatMap(([table, rows]) => {
     const left = after.rows.get(table);
     if (left === undefined || left >= rows || allowed.has(foldName(table)) || dropped.has(foldName(table)))
       return [];
-    return [`${table} would go from ${rows} to ${left} rows`];
+    return [{ table, sentence: `${shownName(table)} would go from ${rows} to ${left} rows` }];
   });
 }
 
@@ -81,7 +82,7 @@ function lostObjects(before: Inventory, after: Inventory, dropped: ReadonlySet<s
 /** `table notes with 12 rows`, `column notes.title`. */
 function describeObject({ type, name }: NamedObject, { rows }: Inventory): string {
   const count = type === 'table' ? rows.get(name) : undefined;
-  return `${type} ${name}${count === undefined ? '' : ` with ${count} ${count === 1 ? 'row' : 'rows'}`}`;
+  return `${type} ${shownName(name)}${count === undefined ? '' : ` with ${count} ${count === 1 ? 'row' : 'rows'}`}`;
 }
 
 function lostSequences(before: Inventory, after: Inventory, free: ReadonlySet<string>): string[] {
@@ -90,14 +91,14 @@ function lostSequences(before: Inventory, after: Inventory, free: ReadonlySet<st
     const left = after.sequences.get(table) ?? 0n;
     if (left >= sequence || !tables.has(table) || free.has(foldName(table))) return [];
     return [
-      `the AUTOINCREMENT counter of ${table} would go from ${String(sequence)} back to ${String(left)}`,
+      `the AUTOINCREMENT counter of ${shownName(table)} would go from ${String(sequence)} back to ${String(left)}`,
     ];
   });
 }
 
 /** One line a foreign key, such as `12 rows of events (world_id) point to no row of worlds`. */
 export function describeViolation({ table, columns, parent, rows }: ToleratedViolations): string {
-  return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${table} (${columns}) ${rows === 1 ? 'points' : 'point'} to no row of ${parent}`;
+  return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${shownName(table)} (${columns}) ${rows === 1 ? 'points' : 'point'} to no row of ${shownName(parent)}`;
 }
 
 /** The violations that exceed what was there or was tolerated before. */
@@ -107,6 +108,16 @@ export function newViolations(
 ): ToleratedViolations[] {
   const before = new Map(known.map((violation) => [foreignKeyName(violation), violation.rows]));
   return found.filter((violation) => violation.rows > (before.get(foreignKeyName(violation)) ?? 0));
+}
+
+/** A name as a directive takes it. */
+function declared(name: string): string {
+  return shownName(name) === name ? name : quoteName(name);
+}
+
+function declaredObject({ type, name, table }: NamedObject): string {
+  if (type !== 'column') return declared(name);
+  return `${declared(table)}.${declared(name.slice(table.length + 1))}`;
 }
 
 function hintToDeclare({ lossAllowed }: GuardedStep, directive: string): string {
@@ -129,7 +140,8 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
   const dropped = new Set(drops.map(foldName));
   const lost = lostObjects(before, after, dropped);
   const objects = lost.map((object) => describeObject(object, before));
-  const rows = lostRows(before, after, dropped, allowed);
+  const lostFrom = lostRows(before, after, dropped, allowed);
+  const rows = lostFrom.map(({ sentence }) => sentence);
   const sequences = lostSequences(before, after, new Set([...allowed, ...dropped]));
   if (step.lossAllowed !== true) {
     if (objects.length > 0)
@@ -137,14 +149,14 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
         step,
         'OBJECTS_LOST',
         `would remove ${objects.join(', ')} without saying so`,
-        hintToDeclare(step, `drops ${lost.map(({ name }) => name).join(', ')}`),
+        hintToDeclare(step, `drops ${lost.map(declaredObject).join(', ')}`),
       );
     if (rows.length > 0)
       throw failure(
         step,
         'ROWS_LOST',
         `would lose rows without saying so: ${rows.join(', ')}`,
-        hintToDeclare(step, `allow-loss ${rows.map((each) => each.split(' ')[0]).join(', ')}`),
+        hintToDeclare(step, `allow-loss ${lostFrom.map(({ table }) => declared(table)).join(', ')}`),
       );
     if (sequences.length > 0)
       throw failure(

@@ -2,7 +2,7 @@ import type { DatabaseBridge } from '../database/database-bridge.js';
 import { isSqliteError, MigrationFailedError } from '../errors.js';
 import type { Replay } from './migration-replay.js';
 import type { Migration } from './migration.js';
-import { foldName } from './sql-tokens.js';
+import { foldName, shownName } from './sql-tokens.js';
 import { rowStatementOf } from './touched-rows.js';
 
 /** A trigger that no migration makes, on a table whose rows a migration writes. */
@@ -47,16 +47,20 @@ export async function ownTriggers(
   if (met.length === 0) return [];
   const { steps } = await replay();
   const isOurs = ({ name, table }: OwnTrigger): boolean =>
-    steps.some(({ after }) => {
-      const object = after.objects.get(foldName(name));
-      return object?.type === 'trigger' && foldName(object.table) === foldName(table);
-    });
+    steps.some(({ after }) =>
+      [...after.objects.values()].some(
+        (object) =>
+          object.type === 'trigger' &&
+          foldName(object.name) === foldName(name) &&
+          foldName(object.table) === foldName(table),
+      ),
+    );
   return met.filter((trigger) => !isOurs(trigger));
 }
 
 /** `trigger guard on events`. */
 export function describeTrigger({ name, table }: OwnTrigger): string {
-  return `trigger ${name} on ${table}`;
+  return `trigger ${shownName(name)} on ${shownName(table)}`;
 }
 
 /** Whether a trigger can make a migration fail in this way. */

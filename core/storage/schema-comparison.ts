@@ -1,5 +1,5 @@
 import type { ObjectSnapshot, SchemaSnapshot, TableSnapshot } from './schema-snapshot.js';
-import { foldName } from './sql-tokens.js';
+import { foldName, shownName } from './sql-tokens.js';
 import type { ColumnDefinition, TableConstraint } from './table-definition.js';
 
 /** One way in which a schema is not the one that was expected. */
@@ -47,7 +47,7 @@ function difference(
   name: string,
   detail?: { expected: string; found: string },
 ): SchemaDifference {
-  const subject = `${object} ${name}`;
+  const subject = `${object} ${shownName(name)}`;
   switch (kind) {
     case 'missing':
       return { kind, object, name, sentence: `${subject} is missing` };

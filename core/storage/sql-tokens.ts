@@ -236,6 +236,11 @@ export function foldName(name: string): string {
   return /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name;
 }
 
+/** A name for a sentence: as it is where it is a plain one, and otherwise in quotes, with escapes for what cannot be seen. */
+export function shownName(name: string): string {
+  return /^[\p{L}\p{N}_$.]+$/u.test(name) ? name : JSON.stringify(name);
+}
+
 /** Whether a token is one of the given keywords, in any letter case. A quoted name never is. */
 export function isKeyword(token: Token | undefined, ...keywords: readonly string[]): boolean {
   if (token?.kind !== 'word') return false;

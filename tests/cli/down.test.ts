@@ -49,7 +49,7 @@ describe('down', () => {
       /^checked its integrity \(.*\)\nbacked up to .*-v3-to-v2 \(\d+ ms\)\nrolling back 003_tags\.sql\nrolled back 003_tags\.sql \(\d+ ms\)\n$/,
     );
     expect(stdout).toMatch(
-      /^"data\/notes\.db" is at version 2 now \(\d+ ms\)\. It was at version 3\.\n\nRolled back \(1\):\n {2}003_tags\.sql {2}\d+ ms\n\nLost, as it was allowed \(1\):\n {2}table tags with 0 rows\n/,
+      /^"data\/notes\.db" is at version 2 now \(\d+ ms\)\. It was at version 3\.\n\nRolled back \(1\):\n {2}003_tags\.sql {2}\d+ ms\n\nLost, because that was allowed \(1\):\n {2}table tags with 0 rows\n/,
     );
     expect(await backups()).toHaveLength(1);
   });
@@ -68,7 +68,7 @@ describe('down', () => {
     const one = await run('down');
     expect(one).toMatchObject({ status: 1, stdout: '' });
     expect(one.stderr).toMatch(
-      /\n"data\/notes\.db" is at version 3; nothing is pending\.\nError: Undoing 003_tags\.sql would remove table tags with 3 rows without saying so; it was rolled back\.\nHint: {2}If that is meant, allow it \(allowLoss, --yes\), or declare it .*\nCode: {2}OBJECTS_LOST\n$/,
+      /\n"data\/notes\.db" is at version 3; nothing is pending\.\nError: Undoing 003_tags\.sql would remove table tags with 3 rows without saying so; it was rolled back\.\nHint: {2}If that is meant, allow it \(allowLoss, --yes\)\. If the file is yours and means that, declare it .*\nCode: {2}OBJECTS_LOST\n$/,
     );
     await folder.files('sql', { '001_notes.down.sql': 'DROP TABLE notes;' });
     const all = await run('down', '--to', '0');

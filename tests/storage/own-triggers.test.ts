@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import {
   inspectDatabase,
@@ -36,7 +37,7 @@ describe("a trigger of the database's own on what a file writes", () => {
     await place.run(`CREATE TRIGGER "events are final" BEFORE UPDATE ON events
       BEGIN SELECT RAISE(ABORT, 'events are final'); END`);
     const hint =
-      /^The database has a trigger .* the cause: trigger events are final on events\. .* drop it, upgrade/;
+      /^The database has a trigger .* the cause: trigger "events are final" on events\. .* drop it, upgrade/;
     await expect(upgrade()).rejects.toMatchObject({
       code: 'MIGRATION_FAILED',
       message: expect.stringMatching(
@@ -84,6 +85,18 @@ describe("a trigger of the database's own on what a file writes", () => {
     });
     expect(await place.rows('SELECT count(*) > 0 AS watched FROM log')).toEqual([{ watched: 1 }]);
   });
+});
+
+it('a trigger of the files is not the cause, nor reported, where a later file writes', async () => {
+  const [first, second] = [join(place.folder, '1.db'), join(place.folder, 'sql')];
+  await mkdir(second);
+  await writeFile(
+    join(second, '0001_a.sql'),
+    'CREATE TABLE t (a); CREATE TABLE seen (a); CREATE TRIGGER see AFTER INSERT ON t BEGIN INSERT INTO seen VALUES (1); END;',
+  );
+  await writeFile(join(second, '0002_b.sql'), 'INSERT INTO t VALUES (1);');
+  const report = await upgradeDatabase({ database: first, migrations: second });
+  expect(report).toMatchObject({ version: 2, ownTriggers: [] });
 });
 
 it('a file that is at fault itself is blamed itself', async () => {
