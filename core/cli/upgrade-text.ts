@@ -15,7 +15,7 @@ export function describeUpgrade(report: UpgradeReport, goal: 'newest' | 'named')
   if (report.upToDate)
     return [
       goal === 'newest'
-        ? `"${database}" is up to date at version ${version}.`
+        ? `"${database}" is up to date at version ${version}: every file is applied. "verify" tells whether it still is what they made.`
         : `"${database}" is at version ${version}: there is nothing to do.`,
     ];
   if (report.wouldDo !== undefined)
@@ -41,10 +41,14 @@ export function describeUpgrade(report: UpgradeReport, goal: 'newest' | 'named')
       report.completed.map(({ filename, objects }) => [filename, objects.join(', ')]),
     ),
     ...section(
+      'Replaced, being there in another form, by its old text',
+      report.completed.flatMap(({ replaced }) => replaced),
+    ),
+    ...section(
       'Rolled back',
       report.rolledBack.map(({ filename, ms }) => [filename, milliseconds(ms)]),
     ),
-    ...section('Lost, as it was allowed', report.losses),
+    ...section('Lost, because that was allowed', report.losses),
     ...section(
       'Applied',
       report.applied.map(({ filename, ms }) => [filename, milliseconds(ms)]),

@@ -14,6 +14,8 @@ import { canBeAdded, rebuildTable, type CheckViolations } from './table-rebuild.
 export interface Completion {
   /** The objects that were added or given their right form, as a person calls them. */
   readonly completed: readonly string[];
+  /** The statements of what had another form and was given the right one: they are nowhere else any more. */
+  readonly replaced: readonly string[];
   readonly checkViolations: readonly CheckViolations[];
 }
 
@@ -30,6 +32,7 @@ function known<T>(value: T | undefined, what: string): T {
 /** Completes one file, with the forms that the files which are adopted give to its objects. */
 class FileCompletion {
   private readonly checkViolations: CheckViolations[] = [];
+  private readonly replaced: string[] = [];
   /** The step of the file itself. */
   private readonly step: ReplayStep;
   /** The steps of the later files that are adopted. */
@@ -56,7 +59,7 @@ class FileCompletion {
     await this.completeTables();
     await this.completeObjects();
     const completed = [...missing, ...different].map(({ label }) => label);
-    return { completed, checkViolations: this.checkViolations };
+    return { completed, replaced: this.replaced, checkViolations: this.checkViolations };
   }
 
   private async completeTables(): Promise<void> {
@@ -75,6 +78,7 @@ class FileCompletion {
       const table = live.tables.get(name);
       if (table === undefined) continue;
       const request = { table, form: this.newestTable(name), addColumns };
+      this.replaced.push(table.sql);
       this.checkViolations.push(...(await rebuildTable(this.db, live, request)));
     }
   }
@@ -95,6 +99,7 @@ class FileCompletion {
     for (const { key } of wanted) {
       const there = objects.get(key);
       if (there === undefined) continue;
+      this.replaced.push(there.sql);
       await this.db.executeScript(`DROP ${there.type} IF EXISTS ${quoteName(there.name)}`);
       onViews.push(...[...objects.values()].filter((other) => isOn(there, other)));
     }

@@ -144,14 +144,14 @@ export class LegacyBridge implements Bridge {
     for (const file of baseline) {
       const started = performance.now();
       if (file.state === 'partial') {
-        const { completed } = await completeFile(db, historyTable, file, adopted);
+        const { completed, replaced } = await completeFile(db, historyTable, file, adopted);
         logger.info({ file: file.migration.filename, objects: completed }, 'legacy migration completed');
         attempts.push(
           attemptAt(file.migration, {
             status: 'applied',
             origin: 'completed',
             executionTimeMs: performance.now() - started,
-            details: { completed },
+            details: { completed, ...(replaced.length > 0 ? { replaced } : {}) },
           }),
         );
       } else {

@@ -42,6 +42,8 @@ export interface ToleratedViolations {
 export interface AttemptDetails {
   /** The objects that were added to a file that was there in part. */
   readonly completed?: readonly string[];
+  /** The statements of the tables, indexes, triggers and views that had another form and were given the right one. */
+  readonly replaced?: readonly string[];
   /** Why a row of the origins `baseline` and `repaired` is there, as sentences. */
   readonly notes?: readonly string[];
   /** Foreign-key violations that were counted after this step and are not held against the database later. */
@@ -151,6 +153,9 @@ function detailsOf(parsed: object): AttemptDetails {
   return {
     ...('completed' in parsed && Array.isArray(parsed.completed)
       ? { completed: parsed.completed.map(String) }
+      : {}),
+    ...('replaced' in parsed && Array.isArray(parsed.replaced)
+      ? { replaced: parsed.replaced.map(String) }
       : {}),
     ...('notes' in parsed && Array.isArray(parsed.notes) ? { notes: parsed.notes.map(String) } : {}),
     ...('violations' in parsed && Array.isArray(parsed.violations)

@@ -19,6 +19,8 @@ export interface ReportedMigration {
 /** A migration that was there in part, with the objects that were added. */
 export interface CompletedMigration extends ReportedMigration {
   readonly objects: readonly string[];
+  /** The old statements of what was there in another form and was replaced; the history keeps them as well. */
+  readonly replaced: readonly string[];
 }
 
 /** How many rows a table had before and after. */
@@ -95,8 +97,9 @@ export function reportUpgrade(
   ms: number,
 ): UpgradeReport {
   const { attempts, before, after } = result;
-  // Another process may have been here between the first look and the lock.
-  const state = probed.kind === 'absent' ? probed : (result.state ?? probed);
+  // Another process may have been here between the first look and the lock. A file that the lock needed is empty.
+  const second = result.state ?? probed;
+  const state = probed.kind === 'absent' && second.kind === 'empty' ? probed : second;
   const withOrigin = (origin: Attempt['origin']): Attempt[] =>
     attempts.filter((attempt) => attempt.origin === origin && attempt.status === 'applied');
   return {
@@ -115,6 +118,7 @@ export function reportUpgrade(
     completed: withOrigin('completed').map((attempt) => ({
       ...reported(attempt),
       objects: attempt.details.completed ?? [],
+      replaced: attempt.details.replaced ?? [],
     })),
     applied: withOrigin('migration').map(reported),
     rolledBack: attempts.filter(({ status }) => status === 'rolled_back').map(reported),

@@ -39,7 +39,8 @@ describe('up', () => {
     const before = await hashesIn(folder.path);
     expect(await up('--database', database)).toEqual({
       status: 0,
-      stdout: '"version-2-born.db" is up to date at version 11.\n',
+      stdout:
+        '"version-2-born.db" is up to date at version 11: every file is applied. "verify" tells whether it still is what they made.\n',
       stderr: '',
     });
     expect(await hashesIn(folder.path)).toEqual(before);
@@ -69,6 +70,7 @@ describe('up', () => {
           filename: '0001_create_events_table.sql',
           ms: expect.any(Number),
           objects: ['index idx_events_type', 'table events'],
+          replaced: [expect.stringMatching(/^CREATE TABLE events/)],
         },
       ]),
       applied: [8, 10, 11].map((version) => expect.objectContaining({ version })),

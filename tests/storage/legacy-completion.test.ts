@@ -168,6 +168,18 @@ describe('a file that is there in part is completed with', () => {
     );
   });
 
+  it('the right form of what the user had changed, whose text the report and the history keep', () => {
+    const mine = 'CREATE INDEX i ON t (a) WHERE id > 5';
+    const strict = 'CREATE TABLE u (x CHECK (x > 0))';
+    const files = { '0001_a.sql': `${table} CREATE INDEX i ON t (a); CREATE TABLE u (x);` };
+    return upgraded({ files, live: `${filled} ${mine}; ${strict}` }, async (db, { completed }) => {
+      expect(completed).toMatchObject([{ version: 1, replaced: [strict, mine] }]);
+      const [row] = await db.query('SELECT details FROM schema_migrations');
+      expect(JSON.parse(String(row?.details))).toMatchObject({ replaced: [strict, mine] });
+      expect(await sqlOf(db, 'i')).toBe('CREATE INDEX i ON t (a)');
+    });
+  });
+
   it('what it replaced itself, though the older form is still there', () =>
     upgraded(
       {
