@@ -15,6 +15,7 @@ export const errorCodes = [
   // its file
   'NOT_A_FILE',
   'MISSING_DATABASE',
+  'MISSING_BACKUP',
   'HARD_LINKED_FILE',
   'NO_ACCESS',
   'NO_SPACE',
@@ -133,7 +134,7 @@ export class UnreadableDatabaseError extends UpgradeBridgeError<
 
 /** The path does not lead to a file that can be opened safely. */
 export class FileAccessError extends UpgradeBridgeError<
-  'NOT_A_FILE' | 'MISSING_DATABASE' | 'HARD_LINKED_FILE' | 'NO_ACCESS' | 'NO_SPACE'
+  'NOT_A_FILE' | 'MISSING_DATABASE' | 'MISSING_BACKUP' | 'HARD_LINKED_FILE' | 'NO_ACCESS' | 'NO_SPACE'
 > {}
 
 /** A migration file, its name, or the folder is not as it must be. */

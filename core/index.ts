@@ -61,6 +61,7 @@ export type {
 } from './storage/upgrade-report.js';
 export type { OwnTrigger } from './storage/own-triggers.js';
 export type { Progress, ProgressEvent } from './storage/upgrade-progress.js';
+export type { WrongUserVersion } from './storage/database-state.js';
 export { inspectDatabase, type Inspection } from './storage/database-inspection.js';
 export type { OtherHistorySummary, OtherTool } from './storage/other-history.js';
 export type { ChangedFile } from './storage/changed-files.js';

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 
 import { isSqliteError, type ErrorCode } from '../errors.js';
+import type { WrongUserVersion } from '../index.js';
 import { isNamed } from './error-text.js';
 import { StoppedBySignal } from './stop-signals.js';
 
@@ -33,6 +34,7 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   HISTORY_ELSEWHERE: 'failed',
   NOT_A_FILE: 'failed',
   MISSING_DATABASE: 'failed',
+  MISSING_BACKUP: 'failed',
   HARD_LINKED_FILE: 'failed',
   NO_ACCESS: 'failed',
   NO_SPACE: 'failed',
@@ -95,6 +97,11 @@ export function exitStatusOfError(error: unknown): number {
     return exitStatusOfStop(error.cause);
   if (isSqliteError(error, 'SQLITE_BUSY')) return exitStatus.locked;
   return exitStatusOfCode(error.code);
+}
+
+/** For a wrong `user_version`: that the last row of a history was taken out shows only there, ahead of it. */
+export function exitStatusOfUserVersion({ found, expected }: WrongUserVersion): number {
+  return found > expected ? exitStatus.changed : exitStatus.found;
 }
 
 /** The table of exit statuses that stands in a command's help. */

@@ -69,16 +69,16 @@ async function ask(
   signal: AbortSignal,
 ): Promise<void> {
   const { verifyBackup } = await import('../index.js');
-  if (!canAsk())
-    throw new NotConfirmed(
-      `To restore replaces what is in "${database}", and there is no terminal to ask.`,
-      'Nothing was changed. Give --yes if that is meant.',
-    );
   const verdict = await verifyBackup(backup, { driver, signal });
   if (!verdict.verified)
     throw new BackupError('BAD_BACKUP', `"${backup}" cannot be restored: ${verdict.reason}.`, {
       hint: 'Nothing was changed. List the backups and choose another one.',
     });
+  if (!canAsk())
+    throw new NotConfirmed(
+      `To restore replaces what is in "${database}", and there is no terminal to ask.`,
+      'Nothing was changed. Give --yes if that is meant.',
+    );
   const { userVersion, tables, rows } = verdict;
   output.remark(
     `"${database}" will hold what the backup holds: version ${userVersion}, ${plural(rows, 'row')} in ${plural(tables, 'table')}. What it holds now is copied first.`,

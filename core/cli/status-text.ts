@@ -20,7 +20,7 @@ const kinds: Readonly<Record<Inspection['kind'], string>> = {
   legacy: 'legacy: tables of an earlier release and no history',
   managed: 'managed: the history says what was applied',
   newer: 'newer: the history has a migration that is not among the files',
-  foreign: 'foreign: not a database of this program',
+  foreign: 'foreign: cannot be taken for a database of this program',
 };
 
 const keptByAnother = 'foreign: another tool keeps its history, which "adopt" takes over';
@@ -31,7 +31,7 @@ export function isUpToDate({ adoptable, completable, pending }: Inspection): boo
 
 /** What a database is and what an upgrade would do, as lines for people. */
 export function describeStatus(found: Inspection, drift: DriftFound): string[] {
-  const { claimed, evident, differences, failed } = found;
+  const { claimed, evident, differences, failed, wrongUserVersion: wrong } = found;
   const hasHistory = found.kind === 'managed' || found.kind === 'newer';
   return [
     ...aligned([
@@ -40,6 +40,9 @@ export function describeStatus(found: Inspection, drift: DriftFound): string[] {
       ...(claimed === undefined ? [] : [['Claimed:', `version ${claimed} (user_version)`]]),
       ...(evident === undefined ? [] : [['Evident:', `version ${evident} (schema)`]]),
       ...(hasHistory ? [['Version:', String(found.version)]] : []),
+      ...(wrong === undefined
+        ? []
+        : [['user_version:', `${wrong.found}, and ${wrong.expected} belongs there: "repair" puts it right`]]),
       ...(drift === undefined ? [] : [['Drift:', driftInWords(drift)]]),
     ]),
     ...section('Claim and schema differ', differences),

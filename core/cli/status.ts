@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Inspection, MigrationSource } from '../index.js';
 import { addSourceCommand, perform } from './command.js';
 import { errorText } from './error-text.js';
-import { exitStatus, exitStatusHelp, exitStatusOfCode } from './exit-status.js';
+import { exitStatus, exitStatusHelp, exitStatusOfCode, exitStatusOfUserVersion } from './exit-status.js';
 import { sourceOf, type SourceOptions } from './options.js';
 import type { Output } from './output.js';
 import { describeStatus, isUpToDate, type DriftFound } from './status-text.js';
@@ -23,7 +23,7 @@ export function addStatus(program: Command): void {
       ['failed', 'an upgrade would be refused, or the database or the files cannot be read'],
       [
         'found',
-        'with --check: something is to be adopted, completed or applied, or the schema is not as it was left',
+        'with --check: something is to be adopted, completed or applied, or the schema or user_version is not as it was left',
       ],
       ['newer', 'the database is newer than this program'],
       ['locked', 'another program keeps the database from being read'],
@@ -31,7 +31,10 @@ export function addStatus(program: Command): void {
       ['usage', 'a wrong option'],
     ),
   })
-    .option('--check', 'exit with 2 when an upgrade has something to do, or the schema has drifted')
+    .option(
+      '--check',
+      'exit with 2 when an upgrade has something to do, or the schema has drifted, or user_version is wrong',
+    )
     .action((options: StatusOptions) => perform(options, (output) => status(options, output)));
 }
 
@@ -46,6 +49,7 @@ async function status(options: StatusOptions, output: Output): Promise<number> {
     return exitStatusOfCode(found.problem.code);
   }
   if (options.check !== true) return exitStatus.done;
+  if (found.wrongUserVersion !== undefined) return exitStatusOfUserVersion(found.wrongUserVersion);
   const asItWasLeft = drift === undefined || (!('unknown' in drift) && drift.length === 0);
   return isUpToDate(found) && asItWasLeft ? exitStatus.done : exitStatus.found;
 }

@@ -4,7 +4,7 @@ import type { Verification } from '../index.js';
 import { describeViolation } from '../storage/migration-guards.js';
 import { addChecksOptions, type ChecksOptions } from './checks-options.js';
 import { addSourceCommand, perform } from './command.js';
-import { exitStatus, exitStatusHelp } from './exit-status.js';
+import { exitStatus, exitStatusHelp, exitStatusOfUserVersion } from './exit-status.js';
 import { changedFilesSection, checksSection, driftSection } from './finding-text.js';
 import { sourceOf, type SourceOptions } from './options.js';
 import type { Output } from './output.js';
@@ -43,14 +43,46 @@ async function verify(options: VerifyOptions, output: Output): Promise<number> {
   const { database, checks, strict } = options;
   const found = await verifyDatabase(database, { ...(await sourceOf(options)), checks });
   const passed = found.ok && !(strict === true && found.extras.length > 0);
-  output.result(found, [...describe(found), '', conclusion(found, passed)]);
-  if (found.changed.length > 0 || wasTampered(found)) return exitStatus.changed;
+  output.result(found, [
+    ...describe(found),
+    ...section('What to do', nextSteps(found)),
+    '',
+    conclusion(found, passed),
+  ]);
+  if (found.changed.length > 0 || found.tampering.length > 0) return exitStatus.changed;
+  if (found.userVersion !== undefined) return exitStatusOfUserVersion(found.userVersion);
   return passed ? exitStatus.done : exitStatus.found;
 }
 
-/** That the last row of a history was taken out shows only in user_version, which is then ahead of it. */
-function wasTampered({ tampering, userVersion }: Verification): boolean {
-  return tampering.length > 0 || (userVersion !== undefined && userVersion.found > userVersion.expected);
+/** One step for each kind of finding, the most pressing first. */
+function nextSteps(found: Verification): string[] {
+  const { drift, integrity, tampering, changed, userVersion, pending } = found;
+  return [
+    ...(integrity.damage.length > 0 ? ['Damage: restore a backup ("backups" lists them)'] : []),
+    ...(tampering.length > 0
+      ? ['History: find out who changed it; "repair --accept-tampering" takes it as it is']
+      : []),
+    ...(changed.length > 0 ? ['Changed files: undo the change, or accept it with "repair"'] : []),
+    ...(userVersion === undefined ? [] : ['user_version: "repair" puts it right']),
+    ...(isDrift(found) && drift.some(({ mend }) => mend.length > 0)
+      ? ['Missing or different: "repair --complete-missing" mends it with the statements above']
+      : []),
+    ...(isDrift(found) && drift.some(({ mend }) => mend.length === 0)
+      ? ['Missing or different, without statements: change it by hand, or restore a backup']
+      : []),
+    ...(pending.length > 0 ? ['Pending: "up" applies them, and "plan" says before what it would do'] : []),
+    ...(found.newViolations.length > 0
+      ? ['Broken foreign keys: look for what writes without them, and repair or delete the rows']
+      : []),
+    ...(found.checks.some(({ ok }) => !ok)
+      ? ['Checks: look at the rows that they name; no command changes them']
+      : []),
+  ];
+}
+
+/** What a database without a history lacks is what an upgrade would add: the pending files tell. */
+function isDrift({ kind, drift }: Verification): boolean {
+  return kind === 'managed' && drift.length > 0;
 }
 
 function conclusion({ database, ok }: Verification, passed: boolean): string {
@@ -68,7 +100,7 @@ function describe(found: Verification): string[] {
     ...section('Pending', pending),
     ...changedFilesSection('Changed after they were applied', found.changed),
     ...section('Changed by hand in the history', found.tampering),
-    ...driftSection('Missing or different', found.drift),
+    ...(isDrift(found) ? driftSection('Missing or different', found.drift) : []),
     ...section('Damaged', integrity.damage),
     ...section(
       'Broken foreign keys, more than were counted at the upgrade',

@@ -102,7 +102,7 @@ export async function backUpConnection(
 export async function createBackup(databasePath: string, options: CreateBackupOptions): Promise<Backup> {
   const waitMs = checkedWaitMs(options.waitMs);
   const file = await resolveDatabaseFile(databasePath, 'read');
-  if (!file.exists) throw missing(`There is no database at "${databasePath}".`);
+  if (!file.exists) throw missing('MISSING_DATABASE', `There is no database at "${databasePath}".`);
   const make = async (source: LocalBridge): Promise<Backup> => {
     const place = await backupPlaceOf(file.canonicalPath, options.folder);
     await sweepPartials(place);
@@ -153,7 +153,7 @@ async function whileOthersWait<Result>(
 export async function verifyBackup(path: string, options: VerifyOptions): Promise<BackupVerdict> {
   checkFullCheckBytes(options.fullCheckBytes);
   const file = await resolveDatabaseFile(path, 'locate');
-  if (!file.exists) throw missing(`There is no backup at "${path}".`);
+  if (!file.exists) throw missing('MISSING_BACKUP', `There is no backup at "${path}".`);
   if (file.canonicalPath.endsWith('.partial')) return { verified: false, reason: 'it was never finished' };
   if (hasOrphanedLog(file)) return { verified: false, reason: 'its data is in a log without its file' };
   try {
@@ -194,6 +194,7 @@ async function isWritable(file: DatabaseFile): Promise<boolean> {
   }
 }
 
-function missing(sentence: string): FileAccessError {
-  return new FileAccessError('MISSING_DATABASE', sentence, { hint: 'Correct the path.' });
+function missing(code: 'MISSING_DATABASE' | 'MISSING_BACKUP', sentence: string): FileAccessError {
+  const more = code === 'MISSING_BACKUP' ? ' "upgrade-bridge backups" lists the backups of a database.' : '';
+  return new FileAccessError(code, sentence, { hint: `Check the path.${more}` });
 }

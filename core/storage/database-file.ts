@@ -142,12 +142,12 @@ function pathError(path: string, cause: unknown): Error {
   switch (systemErrorCode(cause) ?? '') {
     case 'ENOENT':
       return new FileAccessError('MISSING_DATABASE', `The folder "${folder}" of "${path}" does not exist.`, {
-        hint: 'Make the folder first, or correct the path.',
+        hint: 'Make the folder first, or check the path.',
         cause,
       });
     case 'ENOTDIR':
       return new FileAccessError('NOT_A_FILE', `"${path}" leads through something that is not a folder.`, {
-        hint: 'Correct the path: one of its folders is a file.',
+        hint: 'Check the path: one of its folders is a file.',
         cause,
       });
     case 'ELOOP':

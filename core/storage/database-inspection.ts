@@ -3,7 +3,13 @@ import { UpgradeBridgeError, type ErrorCode } from '../errors.js';
 import { readChangedFiles, type ChangedFile } from './changed-files.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
-import { probeDatabase, type DatabaseState, type ProbedState } from './database-state.js';
+import {
+  probeDatabase,
+  wrongUserVersion,
+  type DatabaseState,
+  type ProbedState,
+  type WrongUserVersion,
+} from './database-state.js';
 import { fileStatuses, type FileStatus } from './file-status.js';
 import { claimDifferences } from './legacy-evidence.js';
 import { LegacyBridge } from './legacy-migrations.js';
@@ -22,6 +28,8 @@ export interface Inspection extends PlannedWork {
   /** `newer`: its history has a migration that these files do not. */
   readonly kind: DatabaseState['kind'] | 'newer';
   readonly userVersion: number | undefined;
+  /** Set where there is a history and `user_version` does not tell its newest applied version. */
+  readonly wrongUserVersion: WrongUserVersion | undefined;
   /** The legacy version that `PRAGMA user_version` claims; undefined where there is a history. */
   readonly claimed: number | undefined;
   /** The legacy version that the schema really has. */
@@ -148,6 +156,7 @@ export async function inspectDatabase(
     database: path,
     kind: problem?.code === 'NEWER_DATABASE' ? 'newer' : state.kind,
     userVersion: userVersionOf(state),
+    wrongUserVersion: wrongUserVersion(state),
     claimed: state.kind === 'legacy' || state.kind === 'empty' ? userVersionOf(state) : undefined,
     evident: state.kind === 'legacy' ? state.evident : state.kind === 'empty' ? 0 : undefined,
     version: applied.at(-1)?.version ?? 0,

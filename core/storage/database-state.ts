@@ -84,6 +84,19 @@ export function userVersionFor(standing: readonly { readonly version: number }[]
   return newest <= LARGEST_USER_VERSION ? newest : standing.length;
 }
 
+/** What `PRAGMA user_version` of a managed database says where it does not tell the newest applied version. */
+export interface WrongUserVersion {
+  readonly found: number;
+  readonly expected: number;
+}
+
+/** Holds `user_version` against the history; undefined where it is right, or there is no history. */
+export function wrongUserVersion(state: DatabaseState): WrongUserVersion | undefined {
+  if (state.kind !== 'managed') return undefined;
+  const expected = userVersionFor(state.applied);
+  return state.userVersion === expected ? undefined : { found: state.userVersion, expected };
+}
+
 /** Gives SQLite's first refusal of a file its name: no database, damaged, waiting for recovery, out of reach. */
 export function nameReadError(error: unknown, path: string): unknown {
   if (error instanceof UpgradeBridgeError && error.code !== 'DATABASE_ERROR') return error;

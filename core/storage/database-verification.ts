@@ -6,7 +6,12 @@ import { resolveDatabaseFile } from './database-file.js';
 import { checkIntegrity, type IntegrityResult } from './database-integrity.js';
 import { countViolations } from './database-inventory.js';
 import { readDatabase } from './database-reading.js';
-import { probeDatabase, userVersionFor, type DatabaseState } from './database-state.js';
+import {
+  probeDatabase,
+  wrongUserVersion,
+  type DatabaseState,
+  type WrongUserVersion,
+} from './database-state.js';
 import { LegacyBridge } from './legacy-migrations.js';
 import { newViolations } from './migration-guards.js';
 import { findTampering, toleratedViolations, type ToleratedViolations } from './migration-history.js';
@@ -24,10 +29,8 @@ export interface Verification {
   readonly database: string;
   readonly kind: DatabaseState['kind'];
   /**
-   * Whether nothing is pending, nothing missing, different or changed, nothing damaged, no foreign key newly broken and
-   * the history as it was written.
-   * Whether nothing is pending, nothing missing or different, nothing damaged, no foreign key newly broken, and every
-   * check of the project's own met.
+   * Whether nothing is pending, nothing missing, different or changed, nothing damaged, no foreign key newly broken, the
+   * history as it was written, `user_version` right, and every check of the project's own met.
    */
   readonly ok: boolean;
   /** Files that wait to be applied, adopted or completed. */
@@ -46,7 +49,7 @@ export interface Verification {
   /** All rows that break a foreign key, those counted at the upgrade included. */
   readonly violations: readonly ToleratedViolations[];
   /** Whether `PRAGMA user_version` tells the newest applied version. */
-  readonly userVersion: { readonly found: number; readonly expected: number } | undefined;
+  readonly userVersion: WrongUserVersion | undefined;
   /** What became of the project's own checks. */
   readonly checks: readonly CheckResult[];
 }
@@ -119,11 +122,7 @@ export async function verifyDatabase(
       toleratedViolations(state.kind === 'managed' ? state.history : []),
       violations,
     );
-    const newest = userVersionFor(applied);
-    const userVersion =
-      state.kind === 'managed' && state.userVersion !== newest
-        ? { found: state.userVersion, expected: newest }
-        : undefined;
+    const userVersion = wrongUserVersion(state);
     const pending = [...plan.baseline.map(({ migration }) => migration), ...plan.pending]
       .sort((a, b) => a.version - b.version)
       .map(({ filename }) => filename);

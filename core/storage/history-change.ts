@@ -188,7 +188,10 @@ export async function probeOwn(
 ): Promise<Exclude<ProbedState, OccupiedState>> {
   const probed = await probeDatabase(db, table);
   if (probed.kind !== 'occupied') return probed;
-  throw new ForeignDatabaseError(`This is not a database of this program: ${probed.description}.`, {
-    hint: 'Nothing was changed. Check the path.',
-  });
+  throw new ForeignDatabaseError(
+    `This cannot be taken for a database of this program: ${probed.description}.`,
+    {
+      hint: 'Nothing was changed. Check the path.',
+    },
+  );
 }

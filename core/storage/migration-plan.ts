@@ -67,7 +67,7 @@ export function refuseNewer(applied: readonly AppliedMigration[], known: readonl
   const newest = applied.at(-1);
   if (newest === undefined || newest.version <= program) return;
   throw new NewerDatabaseError(
-    `The database is at version ${newest.version} (${newest.filename}), this program knows versions up to ${program}.`,
+    `The database is at version ${newest.version} (${newest.filename}), and this program knows versions up to ${program}.`,
     newest.version,
     program,
     { hint: 'Use the program that wrote it, or a newer one. Nothing was changed.' },
@@ -319,8 +319,11 @@ export function planMigrations(
       return planManaged(found, known, goal, kept);
     case 'foreign':
       if (found.other !== undefined) throw otherHistory(found.other);
-      throw new ForeignDatabaseError(`This is not a database of this program: ${found.reasons.join('; ')}.`, {
-        hint: 'Nothing was changed. Check the path; if something of your own bears a name that this program needs, rename it; if old releases of your program wrote the file, say what their user_version means (the option legacy, --legacy FILE).',
-      });
+      throw new ForeignDatabaseError(
+        `This cannot be taken for a database of this program: ${found.reasons.join('; ')}.`,
+        {
+          hint: 'Nothing was changed. Check the path; if something of your own bears a name that this program needs, rename it; if old releases of your program wrote the file, say what their user_version means (the option legacy, --legacy FILE).',
+        },
+      );
   }
 }

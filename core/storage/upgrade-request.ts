@@ -71,7 +71,7 @@ export interface RunRequest extends ChangeRequest {
 
 /** What was done, in the order in which it was done. */
 export interface RunResult {
-  /** What the database was when its first step began; undefined when there was nothing to do. */
+  /** What the database was when the lock was held; undefined when there was nothing to do at the first look. */
   readonly state: DatabaseState | undefined;
   /** The newest version that stands applied at the end, whoever applied it; undefined when nobody looked. */
   readonly version: number | undefined;

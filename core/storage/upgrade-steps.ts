@@ -146,6 +146,7 @@ export class UpgradeSteps {
   /** Looks at the database inside the transaction that is open, and carries out what comes first. */
   private async look(): Promise<Step> {
     const work = await this.work();
+    if (this.before === undefined) this.state = work.state;
     if (this.request.settings.transaction === 'all') refuseOutsideTransaction(work.plan);
     if (this.before === undefined && !isUpToDate(work.plan)) await this.prepare(work);
     const [undone] = work.plan.undo;
@@ -189,7 +190,6 @@ export class UpgradeSteps {
   /** Everything that has to be sure before the first write. */
   private async prepare(work: UpgradeWork): Promise<void> {
     if (work.state.kind !== 'absent' && work.state.kind !== 'empty') await this.connection.secure(work.from);
-    this.state = work.state;
     this.before = await this.stock.now();
   }
 

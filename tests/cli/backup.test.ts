@@ -288,7 +288,7 @@ Code:  NOT_CONFIRMED
   });
 
   const wrong: readonly (readonly [string, (backup: string) => readonly string[], string, number])[] = [
-    ['no backup there', () => ['none', '--database', 'notes.db'], 'MISSING_DATABASE', 1],
+    ['no backup there', () => ['none', '--database', 'notes.db'], 'MISSING_BACKUP', 1],
     ['a backup that is no database', () => ['text', '--database', 'notes.db'], 'BAD_BACKUP', 1],
     ['a backup over itself', (backup) => [backup, '--database', backup], 'BAD_OPTION', 64],
     ['a folder to restore into', (backup) => [backup, '--database', 'folder'], 'NOT_A_FILE', 1],
@@ -307,6 +307,15 @@ Code:  NOT_CONFIRMED
     expect(end.status).toBe(status);
     await rm(folder.at('folder'), { recursive: true });
     expect(await hashesIn(folder.path)).toEqual(before);
+  });
+
+  test('says that there is no such backup before it says that nobody can be asked', async () => {
+    const { database } = await withBackup();
+    const end = await folder.run('restore', 'none', '--database', database, '--json');
+    expect(end.status).toBe(1);
+    expect(documentOf(end)).toMatchObject({
+      error: { code: 'MISSING_BACKUP', hint: expect.stringContaining('"upgrade-bridge backups" lists') },
+    });
   });
 
   testUnless(noTerminals, 'does not ask about a backup that cannot be restored', async () => {

@@ -104,6 +104,7 @@ Pending (7):
       database: 'version-7-born.db',
       kind: 'legacy',
       userVersion: 7,
+      wrongUserVersion: null,
       claimed: 7,
       evident: 6,
       version: 0,

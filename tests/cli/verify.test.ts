@@ -55,9 +55,38 @@ Missing or different (3):
     expect(end.stdout).toMatch(/\n"version-7-upgraded\.db" is not as its files say\.\n$/);
   });
 
+  test('says what to do, one step for each kind of finding, and status agrees', async () => {
+    const behind = await verifyAfter('DROP INDEX idx_events_type; PRAGMA user_version = 3');
+    expect(behind.status).toBe(2);
+    expect(behind.stdout).toContain(`
+What to do (2):
+  user_version: "repair" puts it right
+  Missing or different: "repair --complete-missing" mends it with the statements above
+
+"version-7-upgraded.db" is not as its files say.
+`);
+    const database = await upgraded('version-3-born');
+    await withLegacy(folder.at(database), (program) => program.run('PRAGMA user_version = 3'));
+    const status = await folder.run('status', '--database', database, '--check');
+    expect(status.status).toBe(2);
+    expect(status.stdout).toContain('user_version:  3, and 11 belongs there: "repair" puts it right\n');
+    await withLegacy(folder.at(database), (program) => program.run('PRAGMA user_version = 12'));
+    for (const words of [['status', '--check'], ['verify']])
+      expect((await folder.run(...words, '--database', database)).status).toBe(5);
+  });
+
+  test('does not list as missing what the pending files of a legacy database make', async () => {
+    const end = await folder.run('verify', '--database', await folder.legacy('skipped-to-7'));
+    expect(end.stdout).toContain('\nPending (');
+    expect(end.stdout).not.toContain('Missing or different');
+    expect(end.stdout).toContain('"up" applies them');
+  });
+
   test('writes no more than a line for a name that holds line ends and escapes', async () => {
     const end = await verifyAfter('CREATE TABLE "two\nlines \x1b[31m" (x)');
-    expect(end.stdout).toContain("\n  table two lines \\u{1b}[31m is an addition of this database's own\n");
+    expect(end.stdout).toContain(
+      '\n  table "two\\nlines \\u001b[31m" is an addition of this database\'s own\n',
+    );
   });
 
   test("lists the user's own things and passes, unless --strict", async () => {
@@ -225,7 +254,7 @@ Missing or different (3):
     const end = await folder.run(command, '--database', 'new.db', '--migrations', migrations);
     expect(end.status).toBe(3);
     expect(end.stderr).toMatch(
-      /^Error: The database is at version 2 \(0002_b\.sql\), this program knows versions up to 1\.\nHint: .*\nCode: {2}NEWER_DATABASE\n$/,
+      /^Error: The database is at version 2 \(0002_b\.sql\), and this program knows versions up to 1\.\nHint: .*\nCode: {2}NEWER_DATABASE\n$/,
     );
   });
 });

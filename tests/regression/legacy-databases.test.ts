@@ -339,7 +339,7 @@ describe('a database that is not ours', () => {
       await expect(openStorage({ database: path, driver })).rejects.toMatchObject({
         code,
         message: expect.stringMatching(
-          /^(This is not a database of this program: |The history of this database is kept by ).{10}/,
+          /^(This cannot be taken for a database of this program: |The history of this database is kept by ).{10}/,
         ),
         hint: expect.stringContaining('Nothing was changed.'),
       });

@@ -428,7 +428,7 @@ describe('nothing is changed', () => {
         hint: /Nothing was changed/,
       });
     }
-    expect(await failure(restore(at('absent')))).toMatchObject({ code: 'MISSING_DATABASE' });
+    expect(await failure(restore(at('absent')))).toMatchObject({ code: 'MISSING_BACKUP' });
     expect(await failure(restore(path()))).toBeInstanceOf(InvalidOptionError);
     expect(await failure(restore(good, { waitMs: NaN }))).toBeInstanceOf(InvalidOptionError);
     expect(await failure(restore(good, { fullCheckBytes: -1 }))).toBeInstanceOf(InvalidOptionError);

@@ -150,7 +150,7 @@ describe('planMigrations', () => {
     const found: DatabaseState = { kind: 'foreign', userVersion: 9, reasons: ['it has wings', 'it flies'] };
     expect(() => planMigrations(found, files(1))).toThrow(ForeignDatabaseError);
     expect(() => planMigrations(found, files(1))).toThrow(
-      'This is not a database of this program: it has wings; it flies.',
+      'This cannot be taken for a database of this program: it has wings; it flies.',
     );
   });
 
@@ -158,7 +158,7 @@ describe('planMigrations', () => {
     const refusal = (): unknown => planMigrations(managed(attempt(1), attempt(7)), files(1, 2));
     expect(refusal).toThrow(NewerDatabaseError);
     expect(refusal).toThrow(
-      'The database is at version 7 (0007_step.sql), this program knows versions up to 2.',
+      'The database is at version 7 (0007_step.sql), and this program knows versions up to 2.',
     );
     expect(refusal).toThrow(expect.objectContaining({ databaseVersion: 7, programVersion: 2 }));
   });

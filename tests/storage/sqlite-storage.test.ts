@@ -106,11 +106,29 @@ describe('openStorage', () => {
       0,
       NEWEST,
     ]);
+    // Whoever only waited found what the other had made.
+    expect([one.report.found, other.report.found].sort()).toEqual(['absent', 'managed']);
     await one.worlds.save({ id: 'w', name: 'World' });
     await other.worlds.save({ id: 'v', name: 'Other' });
     expect((await one.worlds.list()).map(({ id }) => id).sort()).toEqual(['v', 'w']);
     await one.close();
     expect(await other.worlds.load('w')).toMatchObject({ name: 'World' });
+  });
+
+  it('tells whoever waited for the upgrade of a legacy database that there is a managed one', async () => {
+    await placeLegacy('version-4-born', 'wal');
+    const reports = (await Promise.all([open(), open()])).map(({ report }) => report);
+    const waited = reports.find(({ upToDate }) => upToDate);
+    const upgraded = reports.find(({ upToDate }) => !upToDate);
+    expect(upgraded).toMatchObject({ found: 'legacy', claimed: 4 });
+    expect(waited).toMatchObject({
+      found: 'managed',
+      claimed: undefined,
+      evident: undefined,
+      differences: [],
+      version: NEWEST,
+      applied: [],
+    });
   });
 
   it('closes once: what was asked for is done, a second time does nothing, and what is asked for later is refused', async () => {
