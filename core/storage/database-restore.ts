@@ -1,4 +1,3 @@
-import { existsSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 
 import type { LocalBridge } from '../database/database-bridge.js';
@@ -8,11 +7,11 @@ import { backupPath as newBackupPath, backupPlaceOf, timeStamp } from './backup-
 import { backUpConnection, contentLabel, verifyBackup, type VerifyOptions } from './database-backup.js';
 import { hasOrphanedLog, resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { countedRows, type DatabasePicture } from './database-picture.js';
-import { syncFolder } from './file-system.js';
 import { databaseBytes, requireSpace } from './free-space.js';
 import { replaceContent } from './live-restore.js';
 import { acquireMigrationLock, checkedWaitMs } from './migration-lock.js';
 import { sweepPartials } from './partial-files.js';
+import { keepAside, lookFirst, moveAside } from './set-aside-files.js';
 import { checkFullCheckBytes, copyDamagedDatabase, copyDatabase } from './verified-copy.js';
 
 export interface RestoreOptions extends VerifyOptions {
@@ -37,7 +36,10 @@ export interface RestoreReport {
   readonly backup: string;
   /** undefined when nothing was there that could be copied. */
   readonly saved: SavedCopy | undefined;
-  /** The new names of files that were no database, or a log without one. */
+  /**
+   * Where files lie now that were no database, or a log without one; and copies of a file and the log or the journal that
+   * lay beside it, where the two do not go together.
+   */
   readonly setAside: readonly string[];
   readonly userVersion: number;
   readonly tables: number;
@@ -123,12 +125,16 @@ async function restoreInto(
     { folder: file.folder, bytes: backupBytes + Math.max(backupBytes, file.sizeBytes) },
   ]);
   const stamp = timeStamp(options.now ?? new Date());
-  const live = file.exists && !hasOrphanedLog(file) ? await openUsable(file, options) : undefined;
+  const look = file.exists && !hasOrphanedLog(file) ? await lookFirst(file, options.driver) : 'unusable';
+  // Whatever is opened for writing takes over the log or the journal beside it, also that of another database.
+  const kept = look === 'doubtful' || look === 'hidden' ? await keepAside(file, stamp, options.signal) : [];
+  for (const path of kept) logger.warn({ path }, 'kept aside as it lay there');
+  const live = look === 'unusable' ? undefined : await openUsable(file, options);
   if (live === undefined) {
     const setAside = await moveAside(file, stamp);
     for (const path of setAside) logger.warn({ path }, 'moved aside: it is no database that can be opened');
     const { picture } = await copyDatabase(source, file.canonicalPath, 'refuse', options);
-    return { saved: undefined, setAside, picture };
+    return { saved: undefined, setAside: [...kept, ...setAside], picture };
   }
   try {
     const empty = (await databaseBytes(live)) === 0;
@@ -140,7 +146,7 @@ async function restoreInto(
       if (saved !== undefined) await rm(saved.path);
     };
     const picture = await replaceContent(live, source, { ...options, file, save, discard, logger });
-    return { saved, setAside: [], picture };
+    return { saved, setAside: kept, picture };
   } finally {
     await live.close();
   }
@@ -177,20 +183,4 @@ async function saveCurrent(
     logger.warn({ path, err: error }, 'what was there is damaged: it was kept as it is, page by page');
     return { path, verified: false };
   }
-}
-
-/** Renames what is in the way, the log and the journal together with their file, so that they stay together. */
-async function moveAside(file: DatabaseFile, stamp: string): Promise<string[]> {
-  const moved: string[] = [];
-  let name = `${file.canonicalPath}.set-aside-${stamp}`;
-  for (let count = 2; existsSync(name); count += 1)
-    name = `${file.canonicalPath}.set-aside-${stamp}-${count}`;
-  for (const ending of ['', '-wal', '-journal', '-shm']) {
-    const path = `${file.canonicalPath}${ending}`;
-    if (!existsSync(path)) continue;
-    renameSync(path, `${name}${ending}`);
-    moved.push(`${name}${ending}`);
-  }
-  if (moved.length > 0) await syncFolder(file.folder);
-  return moved;
 }

@@ -397,6 +397,35 @@ describe('a restore where', () => {
     },
   );
 
+  test.each([
+    ['a whole log', 'wal', '-wal', ''],
+    ['a part of a log', 'wal', '-wal', 'PRAGMA wal_checkpoint(TRUNCATE);'],
+    ['a journal', 'delete', '-journal', ''],
+  ])('%s of another database lies beside it, keeps both as they were', async (_what, mode, ending, cut) => {
+    const other = await connect('other.db');
+    await other.executeScript(`PRAGMA journal_mode = ${mode}; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 1;
+      CREATE TABLE stranger(x); INSERT INTO stranger VALUES (randomblob(9000)), (1);
+      ${cut} BEGIN; UPDATE stranger SET x = randomblob(30000);`);
+    if (mode === 'wal') await other.executeScript('COMMIT');
+    copyAside('other.db', [ending, 'left-behind']);
+    await newDatabase(`PRAGMA journal_mode = ${mode}`);
+    const { path: backup } = await createBackup(path(), { driver });
+    const content = await contentOf(backup);
+    await closeAll();
+    const healthy = readFileSync(path());
+    const log = readFileSync(at('left-behind'));
+    expect(log.length).toBeGreaterThan(0);
+    writeFileSync(`${path()}${ending}`, log);
+
+    const { setAside } = await restore(backup);
+    const [file = '', beside = '', ...more] = setAside;
+    expect(more).toEqual([]);
+    expect(readFileSync(file).equals(healthy)).toBe(true);
+    expect(beside).toBe(`${file}${ending}`);
+    expect(readFileSync(beside).equals(log)).toBe(true);
+    expect(await contentOf(path())).toEqual(content);
+  });
+
   test('the database is reached by a link, writes into the file behind it', async () => {
     const { backup, content } = await onlyBackup();
     writeFileSync(path(), '');
