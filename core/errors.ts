@@ -196,13 +196,17 @@ export class MigrationFailedError extends UpgradeBridgeError<
   | 'LEFT_BEHIND'
   | 'SCHEMA_MISMATCH'
 > {
+  /** What undoing would lose and nobody has allowed, a sentence each, as `allowLoss` takes them; otherwise none. */
+  readonly losses: readonly string[];
+
   constructor(
     code: MigrationFailedError['code'],
     message: string,
     readonly place: FailurePlace,
-    details: ErrorDetails,
+    details: ErrorDetails & { readonly losses?: readonly string[] },
   ) {
     super(code, message, details);
+    this.losses = details.losses ?? [];
   }
 }
 

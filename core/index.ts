@@ -59,6 +59,7 @@ export type {
   RowCount,
   UpgradeReport,
 } from './storage/upgrade-report.js';
+export type { AllowedLoss } from './storage/migration-guards.js';
 export type { OwnTrigger } from './storage/own-triggers.js';
 export type { Progress, ProgressEvent } from './storage/upgrade-progress.js';
 export type { WrongUserVersion } from './storage/database-state.js';

@@ -35,22 +35,26 @@ export function carryOutUndo(
   return carryOut(options, output, async (settings, signal) => {
     const terms = { ...settings, fromHistory: options.fromHistory };
     if (options.yes === true) return change({ ...terms, allowLoss: true });
-    try {
-      return await change(terms);
-    } catch (error) {
-      if (!isLossOfUndoing(error) || !canAsk()) throw error;
-      output.remark(error.message);
-      if (await confirm('Undo it all the same?', signal)) return change({ ...terms, allowLoss: true });
-      throw new NotConfirmed('Nothing was undone.', 'Answer with y, or give --yes, to lose what was named.');
+    let agreed: readonly string[] = [];
+    for (;;) {
+      try {
+        return await change({ ...terms, allowLoss: agreed });
+      } catch (error) {
+        if (!isLossOfUndoing(error) || !canAsk()) throw error;
+        output.remark(error.message);
+        if (!(await confirm('Undo it all the same?', signal)))
+          throw new NotConfirmed(
+            agreed.length === 0 ? 'Nothing was undone.' : 'Nothing that was not agreed to was undone.',
+            'Answer with y, or give --yes, to lose what was named.',
+          );
+        // What others add while a person thinks is not in it.
+        agreed = error.losses;
+      }
     }
   });
 }
 
 /** What a down file would lose; what a file would lose on the way up nobody can allow but the file. */
 function isLossOfUndoing(error: unknown): error is MigrationFailedError {
-  return (
-    error instanceof MigrationFailedError &&
-    (error.code === 'OBJECTS_LOST' || error.code === 'ROWS_LOST') &&
-    error.place.filename.endsWith('.down.sql')
-  );
+  return error instanceof MigrationFailedError && error.losses.length > 0;
 }

@@ -5,6 +5,7 @@ import { readUserVersion } from './database-state.js';
 import { inspectDatabase } from './database-inspection.js';
 import { changeDatabase, type ChangeTerms } from './legacy-migrations.js';
 import { refuseUnknownOptions } from './known-options.js';
+import type { AllowedLoss } from './migration-guards.js';
 import { changeOptionNames, resolveSettings, resolveSource, type UpgradeOptions } from './upgrade-options.js';
 import { planChange, type UpgradePlan } from './upgrade-plan.js';
 import type { UpgradeReport } from './upgrade-report.js';
@@ -14,9 +15,10 @@ export interface RollBackOptions extends Omit<UpgradeOptions, 'to'> {
   readonly to?: number | undefined;
   /**
    * Whether the down files may lose rows and objects without saying so themselves. Default: false, and then an error says
-   * what would be lost.
+   * what would be lost. A list allows these losses only, as `losses` of that error names them: when more would be lost by
+   * then, it is refused again.
    */
-  readonly allowLoss?: boolean | undefined;
+  readonly allowLoss?: AllowedLoss | undefined;
   /**
    * Whether migrations that are no files of this program are undone by the texts that the history kept of them, so that an
    * older program can bring a newer database back. Default: false.

@@ -29,6 +29,7 @@ import {
   type Goal,
   type MigrationPlan,
 } from './migration-plan.js';
+import type { AllowedLoss } from './migration-guards.js';
 import { refuseUnmetRequirements, refuseWithoutDatabase } from './migration-requirements.js';
 import { keptMigrations } from './kept-migrations.js';
 import type { Replay } from './migration-replay.js';
@@ -213,7 +214,7 @@ export class LegacyBridge implements Bridge {
 /** What a change of a database may do beyond what every upgrade may. */
 export interface ChangeTerms {
   readonly goal: Goal;
-  readonly lossAllowed: boolean;
+  readonly lossAllowed: AllowedLoss;
   readonly undoFromHistory: boolean;
 }
 

@@ -17,8 +17,22 @@ export interface GuardedStep {
   readonly place: FailurePlace;
   /** What the step declares; nothing where it is left out. */
   readonly directives?: Directives;
-  /** Whether the caller has declared every loss of rows and objects; undefined where no caller can. */
-  readonly lossAllowed?: boolean;
+  /** The loss of rows and objects that the caller has declared; undefined where no caller can. */
+  readonly lossAllowed?: AllowedLoss;
+}
+
+/** What undoing may lose without a down file's saying so: everything, nothing, or these losses as an error named them. */
+export type AllowedLoss = boolean | readonly string[];
+
+/** A loss as it is allowed: with the file that loses it. */
+export function namedLosses({ place }: GuardedStep, losses: readonly string[]): string[] {
+  return losses.map((loss) => `${place.filename}: ${loss}`);
+}
+
+/** Whether a caller has allowed each of these losses, and none that has grown since. */
+export function allows(allowed: AllowedLoss | undefined, named: readonly string[]): boolean {
+  if (typeof allowed !== 'object') return allowed === true || named.length === 0;
+  return named.every((loss) => allowed.includes(loss));
 }
 
 function failure(
@@ -26,8 +40,12 @@ function failure(
   code: ConstructorParameters<typeof MigrationFailedError>[0],
   what: string,
   hint: string,
+  losses: readonly string[] = [],
 ): MigrationFailedError {
-  return new MigrationFailedError(code, `${step.subject} ${what}; it was rolled back.`, step.place, { hint });
+  return new MigrationFailedError(code, `${step.subject} ${what}; it was rolled back.`, step.place, {
+    hint,
+    losses: step.lossAllowed === undefined ? [] : namedLosses(step, losses),
+  });
 }
 
 /**
@@ -131,7 +149,7 @@ function hintToDeclare({ lossAllowed }: GuardedStep, directive: string): string 
  * Rows that break only a foreign key which the step added to a table that was there before are no loss; they are
  * reported by the caller.
  *
- * @returns what is lost although nothing declares it, where the caller allows every loss
+ * @returns what is lost although nothing declares it, where the caller allows it
  * @throws MigrationFailedError ROWS_LOST, OBJECTS_LOST or FOREIGN_KEYS_BROKEN
  */
 export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: Inventory): string[] {
@@ -143,20 +161,24 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
   const lostFrom = lostRows(before, after, dropped, allowed);
   const rows = lostFrom.map(({ sentence }) => sentence);
   const sequences = lostSequences(before, after, new Set([...allowed, ...dropped]));
-  if (step.lossAllowed !== true) {
+  const losses = [...objects, ...rows, ...sequences];
+  if (!allows(step.lossAllowed, namedLosses(step, losses))) {
+    const besides = [...rows, ...sequences].map((each) => `; besides, ${each}`).join('');
     if (objects.length > 0)
       throw failure(
         step,
         'OBJECTS_LOST',
-        `would remove ${objects.join(', ')} without saying so`,
+        `would remove ${objects.join(', ')} without saying so${besides}`,
         hintToDeclare(step, `drops ${lost.map(declaredObject).join(', ')}`),
+        losses,
       );
     if (rows.length > 0)
       throw failure(
         step,
         'ROWS_LOST',
-        `would lose rows without saying so: ${rows.join(', ')}`,
+        `would lose rows without saying so: ${[...rows, ...sequences].join(', ')}`,
         hintToDeclare(step, `allow-loss ${lostFrom.map(({ table }) => declared(table)).join(', ')}`),
+        losses,
       );
     if (sequences.length > 0)
       throw failure(
@@ -164,6 +186,7 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
         'ROWS_LOST',
         `would let ids be handed out again: ${sequences.join(', ')}`,
         'Carry the row of sqlite_sequence over when you rebuild the table, or declare the table with allow-loss.',
+        losses,
       );
   }
   const tablesBefore = new Set(
@@ -187,7 +210,7 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
       `changed the history (${after.historyTable})`,
       'Take out whatever writes that table, also by way of a trigger: its rows are written for you.',
     );
-  return [...objects, ...rows, ...sequences];
+  return losses;
 }
 
 /**

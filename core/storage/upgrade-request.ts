@@ -6,6 +6,7 @@ import type { Inventory } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
 import type { Attempt, HistoryTable } from './migration-history.js';
 import type { MigrationPlan } from './migration-plan.js';
+import type { AllowedLoss } from './migration-guards.js';
 import type { Migration } from './migration.js';
 import type { CheckViolations } from './table-rebuild.js';
 import type { OwnTrigger } from './own-triggers.js';
@@ -46,8 +47,8 @@ export interface RunnerSettings {
   readonly backup: BackupPolicy;
   /** `each`: a transaction a step. `all`: one for the whole upgrade, so that all of it is kept or nothing. */
   readonly transaction: 'each' | 'all';
-  /** Whether undoing may lose rows and objects without the down file's saying so. */
-  readonly lossAllowed: boolean;
+  /** What undoing may lose without the down file's saying so. */
+  readonly lossAllowed: AllowedLoss;
 }
 
 /** A database that is to be changed, and how. */

@@ -25,7 +25,7 @@ import { effectOf, isHarmless } from './migration-effect.js';
 import type { Migration } from './migration.js';
 import { blameTriggers, isOfTriggers, type OwnTrigger } from './own-triggers.js';
 import { applyQuickly, quickMigration, readStanding, withoutMigration, type Standing } from './quick-step.js';
-import { refuseLosses, rollBackStep } from './rollback-trial.js';
+import { refuseLosses, rollBackStep, tryToUndo } from './rollback-trial.js';
 import { readDataVersion, StockTaking } from './stock-taking.js';
 import type { CheckViolations } from './table-rebuild.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
@@ -266,18 +266,25 @@ export class UpgradeSteps {
     });
   }
 
-  /** The guard of one step tells all of its losses; before several steps, the losses of all of them are told. */
+  /**
+   * The guard of one step tells all of its losses. Before several steps all of them are tried, so that their losses are
+   * told together, and nothing is kept where one of them fails.
+   */
   private async refuseLosses({ plan: { undo } }: UpgradeWork): Promise<void> {
     const { historyTable, settings } = this.request;
     const { lossAllowed, countRows } = settings;
     const [first] = undo;
-    if (first === undefined || lossAllowed || this.lossesRefused) return;
+    if (first === undefined || lossAllowed === true || this.lossesRefused) return;
     this.lossesRefused = true;
     if (undo.length === 1) return;
+    const started = performance.now();
+    const trial = await tryToUndo(this.db, historyTable, undo, { countRows });
+    if (trial.failed !== undefined)
+      throw new FailedAttempt('rolled back', trial.failed.migration, started, trial.failed.error);
     try {
-      await refuseLosses(this.db, historyTable, undo, { countRows });
+      refuseLosses(undo, trial, lossAllowed);
     } catch (error) {
-      throw new FailedAttempt('rolled back', first.migration, performance.now(), error);
+      throw new FailedAttempt('rolled back', first.migration, started, error);
     }
   }
 

@@ -173,6 +173,38 @@ describe.each(journalModes)('going back, in %s mode,', (journal) => {
     expect(report.losses).toEqual(['table tags with 3 rows', 'table notes with 2 rows']);
   });
 
+  it.each([0, 1])('down to %i, loses what somebody has agreed to and nothing that came since', async (to) => {
+    await upgrade(2);
+    await scratch.run(rows);
+    const refusal = async (allowLoss: readonly string[]): Promise<MigrationFailedError> => {
+      const error: unknown = await down({ to, allowLoss }).catch((thrown: unknown) => thrown);
+      if (error instanceof MigrationFailedError) return error;
+      throw error;
+    };
+    const { losses } = await refusal([]);
+    expect(losses).toContain('002_tags.down.sql: table tags with 3 rows');
+    await scratch.run("INSERT INTO tags VALUES (1, 'late')");
+    const before = await hashesIn(scratch.folder);
+    const more = await refusal(losses);
+    expect(more.message).toContain('table tags with 4 rows');
+    expect(await hashesIn(scratch.folder)).toEqual(before);
+    expect(await down({ to, allowLoss: more.losses })).toMatchObject({ version: to });
+  });
+
+  it('keeps nothing where one of several down files fails', async () => {
+    await scratch.write({ '001_notes.down.sql': 'DROP TABLE nowhere;' });
+    await upgrade();
+    const before = await dumpDatabase(scratch.path);
+    await expect(down({ to: 0 })).rejects.toMatchObject({
+      code: 'MIGRATION_FAILED',
+      place: { filename: '001_notes.down.sql' },
+    });
+    const after = await dumpDatabase(scratch.path);
+    expect(after.schema).toEqual(before.schema);
+    expect(after.userVersion).toBe(before.userVersion);
+    expect((await scratch.history()).slice(-1)).toEqual(['1 failed migration']);
+  });
+
   it('loses rows only when that is allowed', async () => {
     await scratch.write({ '002_tags.down.sql': "DELETE FROM tags WHERE tag <> 'a';" });
     await upgrade(2);
