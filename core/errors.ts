@@ -12,6 +12,7 @@ export const errorCodes = [
   'NEEDS_RECOVERY',
   'BAD_HISTORY',
   'HISTORY_ELSEWHERE',
+  'ALREADY_RECORDED',
   // its file
   'NOT_A_FILE',
   'MISSING_DATABASE',
@@ -174,6 +175,19 @@ export class HistoryConflictError extends UpgradeBridgeError {
     details: ErrorDetails,
   ) {
     super(code, message, details);
+  }
+}
+
+/** A migration is to be recorded as applied whose number stands applied already. */
+export class AlreadyRecordedError extends UpgradeBridgeError<'ALREADY_RECORDED'> {
+  /** @param filename the file that was to be recorded */
+  constructor(
+    message: string,
+    readonly filename: string,
+    readonly version: number,
+    details: ErrorDetails,
+  ) {
+    super('ALREADY_RECORDED', message, details);
   }
 }
 

@@ -70,6 +70,16 @@ export type { PlannedCompletion, PlannedMigration, PlannedWork } from './storage
 export { LegacyRefusedError, type LegacyMode } from './storage/legacy-mode.js';
 export type { FileState, FileStatus } from './storage/file-status.js';
 export { listHistory } from './storage/database-history.js';
+export {
+  ensureHistoryTable,
+  isPending,
+  listApplied,
+  recordApplied,
+  type HistoryAccessOptions,
+  type ListAppliedOptions,
+  type RecordedFile,
+} from './storage/history-access.js';
+export { MigrationTracking, type MigrationTrackingOptions } from './faces/migration-tracking.js';
 export { findDrift } from './storage/database-drift.js';
 export {
   verifyDatabase,

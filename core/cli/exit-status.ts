@@ -32,6 +32,7 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   NEEDS_RECOVERY: 'failed',
   BAD_HISTORY: 'changed',
   HISTORY_ELSEWHERE: 'failed',
+  ALREADY_RECORDED: 'failed',
   NOT_A_FILE: 'failed',
   MISSING_DATABASE: 'failed',
   MISSING_BACKUP: 'failed',

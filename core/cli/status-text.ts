@@ -12,6 +12,7 @@ export const origins: Readonly<Record<Origin, string>> = {
   completed: 'completed',
   baseline: 'adopted on request',
   repaired: 'repaired',
+  recorded: 'recorded',
 };
 
 const kinds: Readonly<Record<Inspection['kind'], string>> = {

@@ -36,8 +36,40 @@ export async function withTransaction<Result>(
   work: () => Promise<Result>,
   options: TransactionOptions = {},
 ): Promise<Result> {
-  const { commitPatienceMs = COMMIT_PATIENCE_MS, beginPatienceMs = 0, beforeRetry } = options;
+  await begin(db, options);
+  return endingTransaction(db, work, options);
+}
+
+/**
+ * Carries out `work` as a part of the transaction that is open, or in one of its own where none is.
+ *
+ * @throws what `withTransaction` throws
+ */
+export async function withinTransaction<Result>(
+  db: DatabaseBridge,
+  work: () => Promise<Result>,
+  options: TransactionOptions = {},
+): Promise<Result> {
+  try {
+    await begin(db, options);
+  } catch (error) {
+    // The port has no question for it; SQLite answers by its refusal.
+    if (!messageOf(error).includes('within a transaction')) throw error;
+    return withSavepoint(db, work);
+  }
+  return endingTransaction(db, work, options);
+}
+
+async function begin(db: DatabaseBridge, options: TransactionOptions): Promise<void> {
+  const { beginPatienceMs = 0, beforeRetry } = options;
   await whileBusy(() => db.execute('BEGIN IMMEDIATE'), beginPatienceMs, beforeRetry);
+}
+
+async function endingTransaction<Result>(
+  db: DatabaseBridge,
+  work: () => Promise<Result>,
+  { commitPatienceMs = COMMIT_PATIENCE_MS, beforeRetry }: TransactionOptions,
+): Promise<Result> {
   try {
     const result = await work();
     // COMMIT can say BUSY, while another connection still reads, and leave the transaction open.

@@ -1,8 +1,8 @@
 import { resolveDriver } from '../database/drivers.js';
-import { FileAccessError, ForeignDatabaseError } from '../errors.js';
+import { FileAccessError } from '../errors.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
-import { historyTableOf, readHistory, readHistoryShape, type AppliedMigration } from './migration-history.js';
+import { hasHistory, historyTableOf, readHistory, type AppliedMigration } from './migration-history.js';
 import type { MigrationSource } from './upgrade-options.js';
 
 /**
@@ -26,18 +26,7 @@ export async function listHistory(
     throw new FileAccessError('MISSING_DATABASE', `There is no database at "${path}".`, {
       hint: 'Check the path.',
     });
-  return readDatabase(driver, file, 'read-only', async (db) => {
-    const shape = await readHistoryShape(db, table);
-    switch (shape.kind) {
-      case 'none':
-        return [];
-      case 'ours':
-        return readHistory(db, table);
-      case 'foreign':
-        throw new ForeignDatabaseError(
-          `There is no history of this program: where it (${table.name}) should be stands ${shape.description}.`,
-          { hint: 'Check the path, or look at that table with the tool that keeps it.' },
-        );
-    }
-  });
+  return readDatabase(driver, file, 'read-only', async (db) =>
+    (await hasHistory(db, table)) ? readHistory(db, table) : [],
+  );
 }

@@ -76,7 +76,7 @@ export async function readUserVersion(db: DatabaseBridge): Promise<number> {
   return Number(row?.user_version);
 }
 
-const LARGEST_USER_VERSION = 0x7fffffff;
+export const LARGEST_USER_VERSION = 0x7fffffff;
 
 /** What `PRAGMA user_version` is to say: the newest version while it fits, otherwise how many migrations stand applied. */
 export function userVersionFor(standing: readonly { readonly version: number }[]): number {

@@ -1,5 +1,5 @@
 import type { FileEvidence } from './legacy-evidence.js';
-import { appliedMigrations, type AppliedMigration, type Origin } from './migration-history.js';
+import { appliedMigrations, isChanged, type AppliedMigration, type Origin } from './migration-history.js';
 import type { MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
 
@@ -84,7 +84,7 @@ export function fileStatuses(
 
 function standingState(applied: AppliedMigration, file: Migration | undefined, newest: number): FileState {
   if (file === undefined) return applied.version > newest ? 'newer' : 'missing';
-  return file.checksum === applied.checksum ? 'applied' : 'changed';
+  return isChanged(applied, file) ? 'changed' : 'applied';
 }
 
 function openState(

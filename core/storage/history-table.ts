@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { InvalidOptionError, UpgradeBridgeError } from '../errors.js';
+import { ForeignDatabaseError, InvalidOptionError, UpgradeBridgeError } from '../errors.js';
 import { formsOf } from './other-tools.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
@@ -70,6 +70,21 @@ export async function readHistoryShape(db: DatabaseBridge, table: HistoryTable):
   const shape = await shapeOf(db, table);
   if (shape.kind !== 'ours') await refuseOther(db, table);
   return shape;
+}
+
+/**
+ * Whether there is a history, where nothing else may stand.
+ *
+ * @throws ForeignDatabaseError when something else stands there
+ * @throws UpgradeBridgeError (HISTORY_ELSEWHERE) when there is none, and a table of another name holds one of ours
+ */
+export async function hasHistory(db: DatabaseBridge, table: HistoryTable): Promise<boolean> {
+  const shape = await readHistoryShape(db, table);
+  if (shape.kind !== 'foreign') return shape.kind === 'ours';
+  throw new ForeignDatabaseError(
+    `There is no history of this program: where it (${table.name}) should be stands ${shape.description}.`,
+    { hint: 'Check the path, or look at that table with the tool that keeps it.' },
+  );
 }
 
 async function shapeOf(db: DatabaseBridge, { name, key }: HistoryTable): Promise<HistoryShape> {

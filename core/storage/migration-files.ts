@@ -20,7 +20,7 @@ export interface MigrationFileOptions {
 }
 
 /** The parts of a file name: `0004_add_chat_id.sql` is version 4, `add_chat_id`. */
-interface MigrationName {
+export interface MigrationName {
   readonly filename: string;
   /** The name of the file that undoes it, where there is one. */
   readonly down: string | undefined;
@@ -114,7 +114,7 @@ export function parseMigration(
     version,
     name,
     filename,
-    description: description ?? name.replaceAll(/[_-]+/g, ' '),
+    description: description ?? inWords(name),
     sql,
     checksum: checksumOf(sql),
     statements,
@@ -146,6 +146,11 @@ export function checksumOf(sql: string): string {
 
 // Names
 
+/** The name of a migration as a description of it. */
+export function inWords(name: string): string {
+  return name.replaceAll(/[_-]+/g, ' ');
+}
+
 /** The migrations among a folder's entries, by number. */
 function migrationNames(entries: readonly string[]): MigrationName[] {
   const names: MigrationName[] = [];
@@ -162,7 +167,13 @@ function migrationNames(entries: readonly string[]): MigrationName[] {
   return names;
 }
 
-function migrationName(filename: string, entries: readonly string[] = []): MigrationName {
+/**
+ * Takes the name of a migration's file apart.
+ *
+ * @param entries the names of the files beside it
+ * @throws MigrationFileError (BAD_MIGRATION_NAME) when it is not one
+ */
+export function migrationName(filename: string, entries: readonly string[] = []): MigrationName {
   const [, digits, name] = upName.exec(filename) ?? [];
   if (digits === undefined || name === undefined) {
     throw badName(

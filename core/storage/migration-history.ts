@@ -1,4 +1,4 @@
-import type { DatabaseBridge, Row } from '../database/database-bridge.js';
+import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
 import { UnreadableDatabaseError } from '../errors.js';
 import { chainRows, linkHash } from './history-chain.js';
 import {
@@ -10,12 +10,19 @@ import {
   type HistoryTable,
 } from './history-table.js';
 import type { Migration } from './migration.js';
+import { quoteName } from './table-definition.js';
 
 export { findTampering, refuseTampering } from './history-chain.js';
-export { historyTableOf, readHistoryShape, type HistoryShape, type HistoryTable } from './history-table.js';
+export {
+  hasHistory,
+  historyTableOf,
+  readHistoryShape,
+  type HistoryShape,
+  type HistoryTable,
+} from './history-table.js';
 
 const statuses = ['applied', 'failed', 'rolled_back'] as const;
-const origins = ['migration', 'legacy', 'completed', 'baseline', 'repaired'] as const;
+const origins = ['migration', 'legacy', 'completed', 'baseline', 'repaired', 'recorded'] as const;
 
 /** How an attempt ended. */
 export type AttemptStatus = (typeof statuses)[number];
@@ -27,6 +34,7 @@ export type AttemptStatus = (typeof statuses)[number];
  * - `completed`: it was there in part, and what was missing was added.
  * - `baseline`: it was there already, and somebody asked for it to be recorded.
  * - `repaired`: somebody said how it stands, or had it mended.
+ * - `recorded`: another program carried it out, and recorded it.
  */
 export type Origin = (typeof origins)[number];
 
@@ -58,6 +66,7 @@ export interface AppliedMigration {
   readonly version: number;
   readonly filename: string;
   readonly description: string;
+  /** Empty where none was recorded: the file is then not held against it. */
   readonly checksum: string;
   /** UTC, ISO 8601. */
   readonly appliedAt: string;
@@ -183,21 +192,41 @@ function toAppliedMigration(table: HistoryTable, values: Row): AppliedMigration 
 }
 
 /**
+ * Reads rows of the history.
+ *
+ * @param rest what follows the table, which is called `a`, in the SQL
+ * @throws UnreadableDatabaseError (BAD_HISTORY) when a row holds what this package never writes
+ */
+export async function readAttempts(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  rest: string,
+  parameters: readonly SqlValue[] = [],
+): Promise<AppliedMigration[]> {
+  const later = await missingColumns(db, table);
+  const read = later.includes('release TEXT') ? firstColumnNames : [...firstColumnNames, 'release'];
+  const rows = await db.query(`SELECT ${read.join(', ')} FROM ${table.sql} AS a ${rest}`, parameters);
+  return rows.map((row) => toAppliedMigration(table, row));
+}
+
+/** @throws UnreadableDatabaseError (BAD_HISTORY) when a trigger hangs on the table, which nobody sees when it acts */
+export async function refuseTrigger(db: DatabaseBridge, table: HistoryTable): Promise<void> {
+  const [trigger] = await db.query(
+    "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?",
+    [table.key],
+  );
+  if (trigger !== undefined) throw badHistory(table, `the trigger ${String(trigger.name)} hangs on it`);
+}
+
+/**
  * Reads every row of the history, oldest first.
  *
  * @throws UnreadableDatabaseError (BAD_HISTORY) when a row holds what this package never writes, when a version is
  *   applied twice without having been rolled back, or when a trigger hangs on the table
  */
 export async function readHistory(db: DatabaseBridge, table: HistoryTable): Promise<AppliedMigration[]> {
-  const later = await missingColumns(db, table);
-  const read = later.includes('release TEXT') ? firstColumnNames : [...firstColumnNames, 'release'];
-  const rows = await db.query(`SELECT ${read.join(', ')} FROM ${table.sql} ORDER BY id`);
-  const [trigger] = await db.query(
-    "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?",
-    [table.key],
-  );
-  if (trigger !== undefined) throw badHistory(table, `the trigger ${String(trigger.name)} hangs on it`);
-  const history = rows.map((row) => toAppliedMigration(table, row));
+  const history = await readAttempts(db, table, 'ORDER BY id');
+  await refuseTrigger(db, table);
   const applied = new Set<number>();
   for (const attempt of history) {
     if (attempt.status === 'rolled_back') applied.delete(attempt.version);
@@ -232,12 +261,30 @@ export async function ensureHistory(db: DatabaseBridge, table: HistoryTable): Pr
     await db.executeScript(
       `CREATE TABLE ${table.sql} (\n  ${[...firstColumns, ...laterColumns].join(',\n  ')}\n)`,
     );
+    await addIndexes(db, table);
     return;
   }
   const missing = await missingColumns(db, table);
   for (const column of missing) await db.executeScript(`ALTER TABLE ${table.sql} ADD COLUMN ${column}`);
   // Rows that were written before there was a chain are trusted once; a row that came later without one is not ours.
   if (missing.includes('hash TEXT')) await chainRows(db, table);
+  await addIndexes(db, table);
+}
+
+/** The columns by which rows are looked up, and read in order, where there are many. */
+const indexedColumns = ['version', 'applied_at'];
+
+/** An index makes nothing but speed: where its name is taken, there is none. */
+async function addIndexes(db: DatabaseBridge, { name, sql, key }: HistoryTable): Promise<void> {
+  const rows = await db.query(
+    `SELECT i.name FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS i WHERE i.seqno = 0
+     UNION ALL SELECT substr(name, ?) FROM sqlite_schema WHERE lower(name) IN (${indexedColumns.map(() => '?').join()})`,
+    [key, `idx_${key}_`.length + 1, ...indexedColumns.map((column) => `idx_${key}_${column}`)],
+  );
+  const there = rows.map((row) => String(row.name).toLowerCase());
+  for (const column of indexedColumns)
+    if (!there.includes(column))
+      await db.executeScript(`CREATE INDEX ${quoteName(`idx_${name}_${column}`)} ON ${sql} (${column})`);
 }
 
 /** The texts that the history keeps of the newest applied row of a version. */
@@ -316,4 +363,12 @@ export function attemptAt(
         ? { up: migration.sql, down: migration.down?.sql }
         : { up: undefined, down: undefined },
   };
+}
+
+/** Whether a migration is not the one that was applied. Where no checksum was recorded, nobody can tell. */
+export function isChanged(
+  applied: Pick<AppliedMigration, 'checksum'>,
+  migration: Pick<Migration, 'checksum'>,
+): boolean {
+  return applied.checksum !== '' && applied.checksum !== migration.checksum;
 }

@@ -7,7 +7,7 @@ import {
 } from '../errors.js';
 import type { DatabaseState, ManagedState } from './database-state.js';
 import type { FileEvidence } from './legacy-evidence.js';
-import type { AppliedMigration } from './migration-history.js';
+import { isChanged, type AppliedMigration } from './migration-history.js';
 import type { Migration } from './migration.js';
 import { describeHistory, type OtherHistory } from './other-history.js';
 
@@ -96,7 +96,7 @@ export function changedMigrations(
 ): { readonly applied: AppliedMigration; readonly file: Migration }[] {
   return applied.flatMap((attempt) => {
     const file = versions.get(attempt.version);
-    return file === undefined || file.checksum === attempt.checksum ? [] : [{ applied: attempt, file }];
+    return file === undefined || !isChanged(attempt, file) ? [] : [{ applied: attempt, file }];
   });
 }
 

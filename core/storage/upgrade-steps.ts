@@ -3,7 +3,7 @@ import { withSnapshot, withTransaction } from '../database/transaction.js';
 import { messageOf, MigrationFailedError } from '../errors.js';
 import { findCheckViolations } from './database-integrity.js';
 import type { Inventory } from './database-inventory.js';
-import { readUserVersion, type DatabaseState } from './database-state.js';
+import { LARGEST_USER_VERSION, readUserVersion, type DatabaseState } from './database-state.js';
 import {
   guardAgainstLeftovers,
   guardAgainstLoss,
@@ -30,8 +30,6 @@ import { readDataVersion, StockTaking } from './stock-taking.js';
 import type { CheckViolations } from './table-rebuild.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';
-
-const LARGEST_USER_VERSION = 0x7fffffff;
 
 /** What one step turned out to be, once its transaction is committed. */
 type Step =
