@@ -106,7 +106,7 @@ async function existingFolder(folder: string): Promise<string> {
   } catch (error) {
     if (!['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) throw error;
   }
-  throw new InvalidOptionError(`The folder for backups, "${folder}", is not there or no folder.`, {
+  throw new InvalidOptionError(`The folder for backups, "${folder}", does not exist or is no folder.`, {
     hint: 'Make it first, or leave the option out: backups then lie beside the database.',
   });
 }

@@ -151,7 +151,7 @@ function evidentCount(schema: SchemaSnapshot, steps: readonly ReplayStep[]): num
   const { migration } = steps[first] ?? {};
   throw mismatch(
     `The database holds none of these files wholly; of ${migration?.filename ?? 'the first'}: ${list(misfits(schema, steps.slice(0, first + 1)))}.`,
-    'Check the path and the files, or add what is missing with the sqlite3 shell and try again.',
+    'Check the path and the files. A legacy database is completed by "upgrade-bridge up"; in any other, add what is missing with the sqlite3 shell and try again.',
   );
 }
 

@@ -142,7 +142,7 @@ function pathError(path: string, cause: unknown): Error {
   switch (systemErrorCode(cause) ?? '') {
     case 'ENOENT':
       return new FileAccessError('MISSING_DATABASE', `The folder "${folder}" of "${path}" does not exist.`, {
-        hint: 'Make the folder first, or check the path.',
+        hint: 'Check the path, or make the folder first.',
         cause,
       });
     case 'ENOTDIR':

@@ -127,7 +127,7 @@ async function parentFolder(file: DatabaseFile, folder: string | undefined): Pro
   } catch (error) {
     if (!['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) throw error;
   }
-  throw new InvalidOptionError(`The folder for the rehearsal, "${folder}", is not there or no folder.`, {
+  throw new InvalidOptionError(`The folder for the rehearsal, "${folder}", does not exist or is no folder.`, {
     hint: 'Make it first, or leave the option out: the copy then lies beside the database.',
   });
 }

@@ -129,7 +129,7 @@ describe('the copy before the first write', () => {
     const end = await up('--database', database, '--backup-dir', 'none', '--json');
     expect(end.status).toBe(64);
     expect(documentOf(end)).toMatchObject({
-      error: { message: 'The folder for backups, "none", is not there or no folder.' },
+      error: { message: 'The folder for backups, "none", does not exist or is no folder.' },
     });
     expect(await hashesIn(folder.path)).toEqual(before);
   });
