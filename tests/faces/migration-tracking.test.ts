@@ -6,7 +6,7 @@ import { pino } from 'pino';
 
 import type { DatabaseBridge } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
-import { MigrationTracking } from '../../core/index.js';
+import { DatabaseError, MigrationTracking } from '../../core/index.js';
 
 let folder: string;
 let db: DatabaseBridge;
@@ -109,6 +109,14 @@ describe('MigrationTracking', () => {
   it.each([
     ['an error of the bridge itself', () => new Error('connect failed: tls://user:secret@private/db')],
     ['an error that names the file', () => new Error(`cannot open ${join(folder, 'private.db')}`)],
+    [
+      'an error of ours that names the file',
+      () => new DatabaseError(`"${join(folder, 'private.db')}" is busy.`, 'SQLITE_BUSY', { hint: 'Wait.' }),
+    ],
+    [
+      'an error of ours that was caused by one that names the file',
+      () => new DatabaseError('busy', 'SQLITE_BUSY', { hint: 'Wait.', cause: new Error('private.db') }),
+    ],
   ])('says nothing of the connection in an error: %s', async (_, make) => {
     const broken = bridgeOf(() => Promise.reject(make()), join(folder, 'private.db'));
     const tracking = new MigrationTracking(broken, { logger: log });
