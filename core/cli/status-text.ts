@@ -48,6 +48,7 @@ export function describeStatus(found: Inspection, drift: DriftFound): string[] {
     ]),
     ...section('Claim and schema differ', differences),
     ...(hasHistory ? filesSection(found.files) : []),
+    ...section('Changed by hand in the history', found.tampering),
     ...section(
       'Failed',
       failed.map(({ filename, appliedAt, details }) => [filename, appliedAt, details.error ?? '']),

@@ -27,7 +27,7 @@ export function addStatus(program: Command): void {
       ],
       ['newer', 'the database is newer than this program'],
       ['locked', 'another program keeps the database from being read'],
-      ['changed', 'an applied file was changed, or the history was'],
+      ['changed', 'an applied file was changed; with --check: or the history was, by hand'],
       ['usage', 'a wrong option'],
     ),
   })
@@ -49,6 +49,7 @@ async function status(options: StatusOptions, output: Output): Promise<number> {
     return exitStatusOfCode(found.problem.code);
   }
   if (options.check !== true) return exitStatus.done;
+  if (found.tampering.length > 0) return exitStatus.changed;
   if (found.wrongUserVersion !== undefined) return exitStatusOfUserVersion(found.wrongUserVersion);
   const asItWasLeft = drift === undefined || (!('unknown' in drift) && drift.length === 0);
   return isUpToDate(found) && asItWasLeft ? exitStatus.done : exitStatus.found;

@@ -12,9 +12,15 @@ import {
 } from './database-state.js';
 import { fileStatuses, type FileStatus } from './file-status.js';
 import { claimDifferences } from './legacy-evidence.js';
-import { LegacyBridge } from './legacy-migrations.js';
-import { readHistory, readHistoryShape, type AppliedMigration } from './migration-history.js';
-import { planMigrations, type MigrationPlan } from './migration-plan.js';
+import { findSigns } from './history-tampering.js';
+import { LegacyBridge, looksTampered } from './legacy-migrations.js';
+import {
+  readHistory,
+  readHistoryShape,
+  tamperedHistory,
+  type AppliedMigration,
+} from './migration-history.js';
+import { isUpToDate, planMigrations, type MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import { summarise, type OtherHistory, type OtherHistorySummary } from './other-history.js';
 import { findOtherHistories } from './other-history-reading.js';
@@ -45,21 +51,31 @@ export interface Inspection extends PlannedWork {
   readonly files: readonly FileStatus[];
   /** The applied files that are not what they were when they were applied. */
   readonly changed: readonly ChangedFile[];
+  /** Every sign that somebody changed the history by hand, as sentences. */
+  readonly tampering: readonly string[];
   /** The histories that other tools keep or have kept in it. */
   readonly otherHistories: readonly OtherHistorySummary[];
   /** Why an upgrade would be refused. */
   readonly problem: { readonly code: ErrorCode; readonly message: string; readonly hint: string } | undefined;
 }
 
+const nothing: MigrationPlan = { baseline: [], undo: [], pending: [] };
+
 function planOrProblem(
   state: DatabaseState,
   migrations: readonly Migration[],
+  tampering: readonly string[],
 ): { plan: MigrationPlan; problem: UpgradeBridgeError | undefined } {
   try {
-    return { plan: planMigrations(state, migrations), problem: undefined };
+    const plan = planMigrations(state, migrations);
+    return tampering.length === 0 || isUpToDate(plan)
+      ? { plan, problem: undefined }
+      : { plan: nothing, problem: tamperedHistory(tampering) };
   } catch (error) {
     if (!(error instanceof UpgradeBridgeError)) throw error;
-    return { plan: { baseline: [], undo: [], pending: [] }, problem: error };
+    if (tampering.length > 0 && looksTampered.some((code) => code === error.code))
+      return { plan: nothing, problem: tamperedHistory(tampering) };
+    return { plan: nothing, problem: error };
   }
 }
 
@@ -68,23 +84,27 @@ interface Found {
   /** Every attempt; a database in which each of them failed is not managed for that. */
   readonly history: readonly AppliedMigration[];
   readonly changed: readonly ChangedFile[];
+  readonly tampering: readonly string[];
   readonly others: readonly OtherHistory[];
 }
 
 async function look(db: DatabaseBridge, { historyTable, migrations }: ResolvedSource): Promise<Found> {
   const probed = await probeDatabase(db, historyTable);
   const others = await findOtherHistories(db, historyTable);
+  const tampering = await findSigns(db, historyTable, probed);
   if (probed.kind === 'managed') {
     const { history, applied } = probed;
     return {
       probed,
       history,
       changed: await readChangedFiles(db, historyTable, applied, migrations),
+      tampering,
       others,
     };
   }
   const { kind } = await readHistoryShape(db, historyTable);
-  return { probed, history: kind === 'ours' ? await readHistory(db, historyTable) : [], changed: [], others };
+  const history = kind === 'ours' ? await readHistory(db, historyTable) : [];
+  return { probed, history, changed: [], tampering, others };
 }
 
 function lastFailures(
@@ -150,7 +170,7 @@ export async function inspectDatabase(
     : undefined;
   const state: DatabaseState =
     found === undefined ? { kind: 'absent' } : await bridge.recognise(found.probed);
-  const { plan, problem } = planOrProblem(state, resolved.migrations);
+  const { plan, problem } = planOrProblem(state, resolved.migrations, found?.tampering ?? []);
   const applied = state.kind === 'managed' ? state.applied : [];
   return {
     database: path,
@@ -164,6 +184,7 @@ export async function inspectDatabase(
     applied,
     failed: lastFailures(found?.history ?? [], applied),
     changed: found?.changed ?? [],
+    tampering: found?.tampering ?? [],
     ...plannedWork(plan),
     files: fileStatuses(found?.history ?? [], resolved.migrations, plan),
     otherHistories: otherHistoriesOf(state, found?.others ?? []).map(summarise),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
 import { UpgradeBridgeError } from '../errors.js';
-import { firstColumnNames, missingColumns, type HistoryTable } from './history-table.js';
+import { firstColumnNames, laterColumns, missingColumns, type HistoryTable } from './history-table.js';
 
 const chained = [...firstColumnNames.filter((name) => name !== 'id'), 'release', 'up_sql', 'down_sql'];
 
@@ -22,6 +22,27 @@ export async function chainRows(db: DatabaseBridge, table: HistoryTable): Promis
   }
 }
 
+/** The versions that are applied twice without having been rolled back. A repair adds a row to one that stands. */
+export function appliedTwice(
+  history: readonly { readonly version: number; readonly status: string; readonly origin: string }[],
+): number[] {
+  const applied = new Set<number>();
+  const twice = new Set<number>();
+  for (const { version, status, origin } of history) {
+    if (status === 'rolled_back') applied.delete(version);
+    if (status !== 'applied') continue;
+    if (applied.has(version) && origin !== 'repaired') twice.add(version);
+    applied.add(version);
+  }
+  return [...twice];
+}
+
+/** Whether the rows of a history are chained; only then can be told what became of them. */
+export async function isChained(db: DatabaseBridge, table: HistoryTable): Promise<boolean> {
+  // Columns are added all at once: a history that lacks only some of them had them.
+  return (await missingColumns(db, table)).length < laterColumns.length;
+}
+
 /**
  * Finds rows of the history that were changed, moved or taken out by hand. That the last ones were taken out shows in the
  * counter of the table's ids, as long as none was added since.
@@ -29,7 +50,12 @@ export async function chainRows(db: DatabaseBridge, table: HistoryTable): Promis
  * @returns a sentence a fault; none where the chain holds, or where the history is older than the chain
  */
 export async function findTampering(db: DatabaseBridge, table: HistoryTable): Promise<string[]> {
-  if ((await missingColumns(db, table)).length > 0) return [];
+  if (!(await isChained(db, table))) return [];
+  const missing = (await missingColumns(db, table)).map((column) => column.split(' ')[0]);
+  if (missing.length > 0)
+    return [
+      `its ${missing.length === 1 ? 'column' : 'columns'} ${missing.join(', ')} ${missing.length === 1 ? 'was' : 'were'} taken out`,
+    ];
   const rows = await db.query(`SELECT id, hash, ${chained.join(', ')} FROM ${table.sql} ORDER BY id`);
   let previous = '';
   for (const row of rows) {
@@ -59,8 +85,12 @@ async function wasLonger(db: DatabaseBridge, { key }: HistoryTable, last: SqlVal
 
 /** @throws UpgradeBridgeError (TAMPERED_HISTORY) that says all of what was found */
 export function refuseTampering(found: readonly string[]): void {
-  if (found.length === 0) return;
-  throw new UpgradeBridgeError('TAMPERED_HISTORY', `The history was changed by hand: ${found.join('; ')}.`, {
+  if (found.length > 0) throw tamperedHistory(found);
+}
+
+/** The error that says all of what was found. */
+export function tamperedHistory(found: readonly string[]): UpgradeBridgeError {
+  return new UpgradeBridgeError('TAMPERED_HISTORY', `The history was changed by hand: ${found.join('; ')}.`, {
     hint: 'Nothing was changed. Restore a backup if it can be had. If what the history says now is true, accept it (upgrade-bridge repair --accept-tampering, the option acceptTampering).',
   });
 }

@@ -7,7 +7,6 @@ import {
   probeDatabase,
   recogniseDatabase,
   stateLabel,
-  userVersionFor,
   type DatabaseState,
   type ProbedState,
 } from './database-state.js';
@@ -15,13 +14,7 @@ import { completeFile } from './legacy-completion.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { weighEvidence } from './legacy-evidence.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
-import {
-  attemptAt,
-  findTampering,
-  readHistoryShape,
-  refuseTampering,
-  type Attempt,
-} from './migration-history.js';
+import { attemptAt, refuseTampering, type Attempt } from './migration-history.js';
 import {
   isUpToDate,
   planMigrations,
@@ -31,6 +24,8 @@ import {
 } from './migration-plan.js';
 import type { AllowedLoss } from './migration-guards.js';
 import { refuseUnmetRequirements, refuseWithoutDatabase } from './migration-requirements.js';
+import { appliedTwice } from './history-chain.js';
+import { findSigns } from './history-tampering.js';
 import { keptMigrations } from './kept-migrations.js';
 import type { Replay } from './migration-replay.js';
 import { runMigrations } from './migration-runner.js';
@@ -50,7 +45,7 @@ import { logReport, reportIntent, reportUpgrade, type UpgradeReport } from './up
 import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-request.js';
 
 /** What a history from which rows were taken out looks like. */
-const looksTampered = ['OUT_OF_ORDER_MIGRATION', 'FOREIGN_DATABASE'] as const;
+export const looksTampered = ['OUT_OF_ORDER_MIGRATION', 'FOREIGN_DATABASE', 'OTHER_HISTORY'] as const;
 
 const nothingReplayed: Replay = { steps: [], final: { tables: new Map(), objects: new Map() } };
 
@@ -87,7 +82,8 @@ export class LegacyBridge implements Bridge {
         : [];
     try {
       const plan = planMigrations(state, migrations, this.goal, kept);
-      if (!isUpToDate(plan)) await this.refuseTampering(db, state);
+      const doubtful = state.kind === 'managed' && appliedTwice(state.history).length > 0;
+      if (doubtful || !isUpToDate(plan)) await this.refuseTampering(db, state);
       await refuseUnmetRequirements(db, plan.pending);
       return plan;
     } catch (error) {
@@ -100,14 +96,7 @@ export class LegacyBridge implements Bridge {
   /** What is decided from a history that was changed could run a file twice. One without rows counts, too. */
   private async refuseTampering(db: DatabaseBridge, state: DatabaseState): Promise<void> {
     if (this.trusted) return;
-    const { historyTable } = this.source;
-    const isOurs = (await readHistoryShape(db, historyTable)).kind === 'ours';
-    const found = isOurs ? await findTampering(db, historyTable) : [];
-    if (state.kind === 'managed' && state.userVersion > userVersionFor(state.applied))
-      found.push(
-        `user_version is ${state.userVersion}, and what stands applied makes it ${userVersionFor(state.applied)}`,
-      );
-    refuseTampering(found);
+    refuseTampering(await findSigns(db, this.source.historyTable, state));
     this.trusted = true;
   }
 

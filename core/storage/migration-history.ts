@@ -1,6 +1,6 @@
 import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
 import { UnreadableDatabaseError } from '../errors.js';
-import { chainRows, linkHash } from './history-chain.js';
+import { appliedTwice, chainRows, isChained, linkHash } from './history-chain.js';
 import {
   firstColumnNames,
   firstColumns,
@@ -12,7 +12,7 @@ import {
 import type { Migration } from './migration.js';
 import { quoteName } from './table-definition.js';
 
-export { findTampering, refuseTampering } from './history-chain.js';
+export { findTampering, refuseTampering, tamperedHistory } from './history-chain.js';
 export {
   hasHistory,
   historyTableOf,
@@ -221,21 +221,16 @@ export async function refuseTrigger(db: DatabaseBridge, table: HistoryTable): Pr
 /**
  * Reads every row of the history, oldest first.
  *
- * @throws UnreadableDatabaseError (BAD_HISTORY) when a row holds what this package never writes, when a version is
- *   applied twice without having been rolled back, or when a trigger hangs on the table
+ * @throws UnreadableDatabaseError (BAD_HISTORY) when a row holds what this package never writes, when a version of
+ *   rows without hashes is applied twice without having been rolled back, or when a trigger hangs on the table
  */
 export async function readHistory(db: DatabaseBridge, table: HistoryTable): Promise<AppliedMigration[]> {
   const history = await readAttempts(db, table, 'ORDER BY id');
   await refuseTrigger(db, table);
-  const applied = new Set<number>();
-  for (const attempt of history) {
-    if (attempt.status === 'rolled_back') applied.delete(attempt.version);
-    if (attempt.status !== 'applied') continue;
-    // A repair adds a row to one that stands.
-    if (applied.has(attempt.version) && attempt.origin !== 'repaired')
-      throw badHistory(table, `version ${attempt.version} is recorded as applied twice`);
-    applied.add(attempt.version);
-  }
+  const [twice] = appliedTwice(history);
+  // Of chained rows is told apart that one between them was taken out, and that somebody has accepted it.
+  if (twice !== undefined && !(await isChained(db, table)))
+    throw badHistory(table, `version ${twice} is recorded as applied twice`);
   return history;
 }
 

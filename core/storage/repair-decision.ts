@@ -3,10 +3,10 @@ import { InvalidOptionError, isSqliteError, messageOf, UpgradeBridgeError } from
 import { readChangedFiles, type ChangedFile } from './changed-files.js';
 import { foreignKeyName, type Inventory } from './database-inventory.js';
 import { stateLabel, userVersionFor, type ManagedState } from './database-state.js';
+import { findSigns } from './history-tampering.js';
 import { probeOwn, type HistoryChange } from './history-change.js';
 import { newViolations } from './migration-guards.js';
 import {
-  findTampering,
   refuseTampering,
   toleratedViolations,
   type AppliedMigration,
@@ -64,7 +64,7 @@ export async function decideRepair(
 ): Promise<RepairDecision> {
   const state = await managedState(db, source.historyTable);
   const files = new Map(source.migrations.map((migration) => [migration.version, migration]));
-  const tampering = await findTampering(db, source.historyTable);
+  const tampering = await findSigns(db, source.historyTable, state);
   if (!wishes.acceptTampering) refuseTampering(tampering);
   refuseNewer(state.applied, source.migrations);
   const { markedApplied, markedPending } = resolveMarks(wishes, state, files);

@@ -134,12 +134,26 @@ Pending (7):
       })),
       otherHistories: [],
       problem: null,
+      tampering: [],
       drift: null,
     });
   });
 });
 
 describe('status --check', () => {
+  test.each([
+    ["UPDATE schema_migrations SET description = 'x' WHERE id = 2", /^ {2}row 2 /m],
+    ['PRAGMA user_version = 99', /^ {2}user_version is 99, /m],
+  ])('exits with 5, and says why, when the history was changed by hand: %s', async (script, line) => {
+    const migrations = await folder.files('sql', notesFiles);
+    await folder.run('up', '--database', 'new.db', '--migrations', migrations);
+    await withLegacy(folder.at('new.db'), (connection) => connection.run(script));
+    const end = await status('--check', '--database', 'new.db', '--migrations', migrations);
+    expect(end.status).toBe(5);
+    expect(end.stdout).toMatch(/^Changed by hand in the history \(1\):$/m);
+    expect(end.stdout).toMatch(line);
+  });
+
   test.each([
     ['legacy', 'version-7-upgraded'],
     ['empty', 'new-file'],

@@ -19,6 +19,7 @@ const nothing = {
   applied: [],
   failed: [],
   changed: [],
+  tampering: [],
   adoptable: [],
   completable: [],
   pending: [],

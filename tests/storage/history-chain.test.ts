@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   inspectDatabase,
   planUpgrade,
+  repairHistory,
   rollBackDatabase,
   upgradeDatabase,
   verifyDatabase,
@@ -154,6 +155,27 @@ describe.each(cases)('the history, in $journal mode, by $driver.name,', ({ journ
         SELECT version, filename, description, checksum, applied_at, execution_time_ms, status, origin, hash
         FROM schema_migrations WHERE id = 3`);
       expect(await tampering()).toEqual([expect.stringMatching(/^row 6 /)]);
+    });
+
+    it('tells that the row of an undoing was taken out, and takes that as it is when told so', async () => {
+      await upgradeDatabase(source());
+      await scratch.run("DELETE FROM schema_migrations WHERE status = 'rolled_back'");
+      const found = [expect.stringMatching(/^row 6 .* was changed, moved or taken out$/)];
+      expect((await verifyDatabase(scratch.path, source())).tampering).toEqual(found);
+      expect((await inspectDatabase(scratch.path, source())).tampering).toEqual(found);
+      await expect(upgradeDatabase(source())).rejects.toMatchObject({ code: 'TAMPERED_HISTORY' });
+      await expect(repairHistory(source())).rejects.toMatchObject({ code: 'TAMPERED_HISTORY' });
+      await repairHistory({ ...source(), acceptTampering: true });
+      expect(await verifyDatabase(scratch.path, source())).toMatchObject({ ok: true, tampering: [] });
+      expect((await upgradeDatabase(source())).upToDate).toBe(true);
+    });
+
+    it('tells that its hashes were taken out', async () => {
+      await scratch.run('ALTER TABLE schema_migrations DROP COLUMN hash');
+      expect(await tampering()).toEqual(['its column hash was taken out']);
+      await expect(upgradeDatabase(source())).rejects.toMatchObject({ code: 'TAMPERED_HISTORY' });
+      await repairHistory({ ...source(), acceptTampering: true });
+      expect(await tampering()).toEqual([]);
     });
 
     it('shows in user_version where the last row was taken out and the counter put back', async () => {

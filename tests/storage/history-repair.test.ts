@@ -364,9 +364,20 @@ describe.each(journalModes)('repairHistory, in %s mode', (journal) => {
   });
 
   it('puts user_version right', async () => {
+    await place.run('PRAGMA user_version = 3');
+    expect(await repair()).toMatchObject({ nothingToDo: false, userVersion: { found: 3, expected: 4 } });
+    expect(await details(4)).toEqual({ notes: ['user_version was 3'] });
+    expect(await verify()).toMatchObject({ ok: true });
+  });
+
+  it('accepts only when told a user_version ahead of the history, as of a row that was taken out', async () => {
     await place.run('PRAGMA user_version = 7');
-    expect(await repair()).toMatchObject({ nothingToDo: false, userVersion: { found: 7, expected: 4 } });
-    expect(await details(4)).toEqual({ notes: ['user_version was 7'] });
+    await expect(repair()).rejects.toMatchObject({ code: 'TAMPERED_HISTORY' });
+    const report = await repair({ acceptTampering: true });
+    expect(report).toMatchObject({
+      acceptedTampering: ['user_version is 7, and what stands applied makes it 4'],
+      userVersion: { found: 7, expected: 4 },
+    });
     expect(await verify()).toMatchObject({ ok: true });
   });
 
