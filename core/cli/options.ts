@@ -27,7 +27,7 @@ export interface SourceOptions extends DatabaseOptions, HistoryTableOptions {
 
 export function addDatabaseOption(command: Command): Command {
   return command
-    .option('--database <file>', 'the database file (required)', path)
+    .option('--database <file>', 'the database file (required)', once(path))
     .addOption(
       new Option('--driver <name>', 'the package that opens it (default: sqlite3)').choices(driverNames),
     )
@@ -36,11 +36,15 @@ export function addDatabaseOption(command: Command): Command {
 
 export function addSourceOptions(command: Command): Command {
   return addHistoryTableOption(command)
-    .option('--migrations <dir>', "the folder of SQL files (default: the world storage layer's own)", path)
+    .option(
+      '--migrations <dir>',
+      "the folder of SQL files (default: the world storage layer's own)",
+      once(path),
+    )
     .option(
       '--legacy <file>',
       'what old versions claim, as JSON: {"1":[3],"2":[3,4]} maps each user_version to file numbers',
-      path,
+      once(path),
     );
 }
 
@@ -48,7 +52,7 @@ export function addHistoryTableOption(command: Command): Command {
   return command.option(
     '--history-table <name>',
     'the table that holds the history (default: schema_migrations)',
-    tableName,
+    once(tableName),
   );
 }
 
@@ -65,6 +69,14 @@ export function addOutputOptions(command: Command): Command {
 function refuseWithoutDatabase(command: Command): void {
   const isGiven = (name: string): boolean => command.getOptionValueSource(name) !== undefined;
   if (!isGiven('database') && !isGiven('all')) command.error('error: The option --database is missing');
+}
+
+/** What may be given once: of two, the first would be passed over without a word. */
+export function once<Value>(read: (text: string) => Value): (text: string, before?: Value) => Value {
+  return (text, before) => {
+    if (before !== undefined) throw new InvalidArgumentError('It is given twice.');
+    return read(text);
+  };
 }
 
 /** A path, and not an option that stands where the path was forgotten. */

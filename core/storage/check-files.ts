@@ -131,7 +131,7 @@ export function parseChecks(
 
 const expectHint = `Add the line "-- expect: …" below its name, with ${forms}.`;
 const valueHint =
-  "Write a text between single quotes, such as value 'open'; a number, NULL or x'00FF' without.";
+  "Write a text between single quotes, such as value 'open'; a number, NULL or x'00FF' without. Compare whole numbers beyond 2^53 in the query: SELECT x = 9007199254740993, and expect 1.";
 
 function sectionsOf(sql: string, file: string): Section[] {
   const sections: Section[] = [];
@@ -199,13 +199,19 @@ function literal(text: string): SqlValue | undefined {
   const [first, second] = sign === '-' || sign === '+' ? tokens.slice(1) : tokens;
   if (first === undefined || second !== undefined) return undefined;
   const isSigned = tokens.length === 2;
-  if (first.kind === 'number') return Number(first.text.replaceAll('_', '')) * (sign === '-' ? -1 : 1);
+  if (first.kind === 'number') return numberOf(first.text, sign === '-' ? -1 : 1);
   if (isSigned) return undefined;
   if (first.kind === 'string') return nameOf(first);
   if (first.kind === 'blob') return Buffer.from(first.text.slice(2, -1), 'hex');
   if (isKeyword(first, 'NULL')) return null;
   const truth = ['false', 'true'].indexOf(first.kind === 'word' ? foldName(first.text) : '');
   return truth === -1 ? undefined : truth;
+}
+
+/** Larger whole numbers lose their last digits on the way here, and another one would meet the check. */
+function numberOf(text: string, sign: 1 | -1): number | undefined {
+  const value = Number(text.replaceAll('_', '')) * sign;
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? undefined : value;
 }
 
 function fault(file: string, line: number | undefined, what: string, hint: string): MigrationFileError {

@@ -44,6 +44,9 @@ const forms: Record<DirectiveWord, string> = {
 /** `Migration: drops x` or the same in a block comment: close enough to a directive that it was meant as one. */
 const meantAsDirective = /^[\s*]*migrations?\s*:\s*(allow-loss|drops|no-transaction|requires)(?![\w-])/i;
 
+/** `release: 1.4.0` without the word before it. */
+const bareDirective = /^(?:(allow-loss|drops|release|requires)\s*:|(no-transaction)$)/;
+
 /** "Semantic Versioning 2.0.0": three numbers, then perhaps a pre-release and a build. */
 export const semanticVersion =
   /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
@@ -85,11 +88,13 @@ export function readHeader(sql: string, file: string): MigrationHeader {
         break;
       case 'description':
         if (rest === '') throw malformed('description', rest, 'a sentence', file, line);
+        if (declared !== undefined) throw repeated('description', file, line);
         declared = rest;
         break;
       case 'release':
         if (!semanticVersion.test(rest))
           throw malformed('release', rest, 'a version of three numbers', file, line);
+        if (release !== undefined) throw repeated('release', file, line);
         release = rest;
         break;
       case 'requires':
@@ -121,9 +126,10 @@ function* commentLines(sql: string): Generator<CommentLine, void, undefined> {
 }
 
 /** What stands after `migration:`, or undefined where the line is no directive. */
-function directiveBody({ text, line, dashed }: CommentLine, file: string): string | undefined {
+function directiveBody({ text, line, dashed, inHeader }: CommentLine, file: string): string | undefined {
   if (dashed && text.startsWith('migration:')) return text.slice('migration:'.length).trim();
-  const [, word] = meantAsDirective.exec(text) ?? [];
+  const [, named, alone] = (inHeader ? bareDirective.exec(text) : null) ?? [];
+  const word = meantAsDirective.exec(text)?.[1] ?? named ?? alone;
   if (word === undefined) return undefined;
   throw new MigrationFileError(
     'BAD_DIRECTIVE',
@@ -207,6 +213,16 @@ function malformed(word: DirectiveWord, found: string, expected: string, file: s
     file,
     line,
     { hint: `Write "${forms[word]}".` },
+  );
+}
+
+function repeated(word: DirectiveWord, file: string, line: number): Error {
+  return new MigrationFileError(
+    'BAD_DIRECTIVE',
+    `${file}, line ${line}: the directive ${word} stands there for the second time; expected it once.`,
+    file,
+    line,
+    { hint: 'Keep the one that is right.' },
   );
 }
 

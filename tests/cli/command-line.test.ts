@@ -59,6 +59,11 @@ describe('a wrong command line', () => {
       /Allowed choices are each, all/,
     ],
     [
+      'two databases',
+      ['status', '--database', 'worlds.db', '--database', 'other.db'],
+      /--database <file>.*It is given twice/,
+    ],
+    [
       'no backup to keep',
       ['up', '--database', 'worlds.db', '--keep', '0'],
       /A whole number belongs here, 1 or more/,

@@ -95,6 +95,7 @@ SELECT 1 FROM projects`);
     'value open',
     "value 'a' 'b'",
     'value 1 + 1',
+    'value 9007199254740993',
     "value -'a'",
     'value -NULL',
     'valuex 1',

@@ -38,6 +38,21 @@ describe('the description of a migration', () => {
 });
 
 describe('the directives of a migration', () => {
+  test.each(['release 1.4.0', 'description One.'])('are refused where they contradict: %s', (directive) => {
+    const twice = refused(`-- migration: ${directive}\n-- migration: ${directive}\nSELECT 1;`);
+    expect(twice).toMatchObject({ code: 'BAD_DIRECTIVE', line: 2 });
+    expect(twice.message).toMatch(/stands there for the second time/);
+  });
+
+  test.each(['requires: fts9', 'release: 1.4.0', 'no-transaction', 'drops: a', 'allow-loss: a'])(
+    'are refused without the word before them: %s',
+    (comment) => {
+      const error = refused(`-- ${comment}\nSELECT 1;`);
+      expect(error).toMatchObject({ code: 'BAD_DIRECTIVE', line: 1 });
+      expect(error.hint).toContain('"-- migration: ');
+    },
+  );
+
   test.each<[string, object]>([
     ['-- migration: allow-loss a, b', { allowLoss: ['a', 'b'] }],
     ['--migration:allow-loss a,b', { allowLoss: ['a', 'b'] }],
