@@ -100,6 +100,8 @@ export function describeProgress(event: ProgressEvent): string {
       return `backed up to ${event.path} (${milliseconds(event.ms)})`;
     case 'backup-removed':
       return `removed ${event.path} again, because nothing was changed`;
+    case 'old-backups-removed':
+      return `removed ${event.paths.join(', ')}, being too many or too old`;
     case 'adopted':
       return `adopted ${plural(event.files.length, 'file')} (${milliseconds(event.ms)})`;
     case 'applying':

@@ -79,12 +79,13 @@ export async function withdrawBackup(
 /** Removes the copies that are too many or too old, after an upgrade that made one. */
 export async function tidyBackups(
   policy: BackupPolicy,
-  occasion: Pick<BackupOccasion, 'driver' | 'file' | 'logger'>,
+  occasion: Pick<BackupOccasion, 'driver' | 'file' | 'logger' | 'progress'>,
 ): Promise<void> {
   if (policy === false || (policy.keepCount === undefined && policy.keepDays === undefined)) return;
-  const { file, ...rest } = occasion;
+  const { file, progress, ...rest } = occasion;
   try {
-    await applyRetention(file.canonicalPath, { ...policy, ...rest });
+    const removed = await applyRetention(file.canonicalPath, { ...policy, ...rest });
+    if (removed.length > 0) progress({ kind: 'old-backups-removed', paths: removed.map(({ path }) => path) });
   } catch (error) {
     // A copy too many is no reason to say that the upgrade failed.
     occasion.logger.warn({ err: messageOf(error) }, 'old backups could not be removed');

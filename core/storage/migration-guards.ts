@@ -19,6 +19,8 @@ export interface GuardedStep {
   readonly directives?: Directives;
   /** The loss of rows and objects that the caller has declared; undefined where no caller can. */
   readonly lossAllowed?: AllowedLoss;
+  /** Whether it is a migration in code, which declares by properties. */
+  readonly isCode?: boolean;
 }
 
 /** What undoing may lose without a down file's saying so: everything, nothing, or these losses as an error named them. */
@@ -138,8 +140,14 @@ function declaredObject({ type, name, table }: NamedObject): string {
   return `${declared(table)}.${declared(name.slice(table.length + 1))}`;
 }
 
-function hintToDeclare({ lossAllowed }: GuardedStep, directive: string): string {
+function hintToDeclare({ lossAllowed, isCode }: GuardedStep, directive: string): string {
   const allow = lossAllowed === undefined ? '' : 'If that is meant, allow it (allowLoss, --yes). ';
+  if (isCode === true) {
+    const property = directive.startsWith('drops') ? 'drops' : 'allow-loss';
+    const [up, down] = property === 'drops' ? ['drops', 'downDrops'] : ['allowLoss', 'downAllowLoss'];
+    const names = directive.slice(property.length + 1).split(', ');
+    return `${allow}If the migration is yours and means that, declare it: ${lossAllowed === undefined ? up : down}: [${names.map((name) => `'${name}'`).join(', ')}].`;
+  }
   return `${allow}If the file is yours and means that, declare it in its header: "-- migration: ${directive}". If it came with a program, report it to its makers.`;
 }
 

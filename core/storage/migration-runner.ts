@@ -6,6 +6,7 @@ import { nameReadError, readUserVersion } from './database-state.js';
 import { acquireMigrationLock } from './migration-lock.js';
 import { ensureWal } from './sqlite-schema.js';
 import { UpgradeConnection } from './upgrade-connection.js';
+import type { Progress } from './upgrade-progress.js';
 import type { ChangeRequest, RunRequest, RunResult } from './upgrade-request.js';
 import { UpgradeSteps } from './upgrade-steps.js';
 
@@ -85,8 +86,16 @@ async function prepareConnection(db: DatabaseBridge): Promise<void> {
  * @throws MigrationFailedError when a file failed; it was rolled back and recorded as failed
  * @throws InterruptedError when `signal` was aborted
  */
-export function runMigrations(request: RunRequest): Promise<RunResult> {
-  return underLock(request, (connection) => new UpgradeSteps(request, connection).carryOut());
+export async function runMigrations(request: RunRequest): Promise<RunResult> {
+  const removedBackups: string[] = [];
+  const progress: Progress = (event) => {
+    if (event.kind === 'old-backups-removed') removedBackups.push(...event.paths);
+    request.progress(event);
+  };
+  const result = await underLock({ ...request, progress }, (connection) =>
+    new UpgradeSteps(request, connection).carryOut(),
+  );
+  return { ...result, removedBackups };
 }
 
 /**
@@ -123,7 +132,7 @@ export async function underLock<Result>(
       await keeper?.close();
       // Also after a failure: a program that fails at every start makes a copy at every start.
       if (connection.backup !== undefined)
-        await tidyBackups(settings.backup, { driver, file: target, logger });
+        await tidyBackups(settings.backup, { driver, file: target, logger, progress });
     }
   } finally {
     await lock.release();

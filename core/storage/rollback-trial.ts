@@ -25,6 +25,7 @@ export function rollBackStep({ migration }: RollBack, lossAllowed: AllowedLoss):
     },
     directives: migration.code?.downDirectives ?? migration.down?.directives ?? migration.directives,
     lossAllowed,
+    isCode: migration.code !== undefined,
   };
 }
 

@@ -8,6 +8,8 @@ export type ProgressEvent =
   | { readonly kind: 'backed-up'; readonly path: string; readonly ms: number }
   /** The copy was removed again, because nothing of what it was made for was done. */
   | { readonly kind: 'backup-removed'; readonly path: string }
+  /** Older copies were removed, being more or older than are to be kept. */
+  | { readonly kind: 'old-backups-removed'; readonly paths: readonly string[] }
   | { readonly kind: 'adopted'; readonly files: readonly string[]; readonly ms: number }
   | { readonly kind: 'applying'; readonly version: number; readonly filename: string }
   | { readonly kind: 'applied'; readonly version: number; readonly filename: string; readonly ms: number }

@@ -65,6 +65,8 @@ export interface UpgradeReport {
   readonly ownTriggers: readonly OwnTrigger[];
   /** The path of the copy that was made before the first write. */
   readonly backup: string | undefined;
+  /** The paths of older copies that were removed, being more or older than are to be kept. */
+  readonly removedBackups: readonly string[];
   /** What an upgrade would do to a legacy database that `legacyMode` keeps from being upgraded; undefined otherwise. */
   readonly wouldDo: PlannedWork | undefined;
   readonly ms: number;
@@ -129,6 +131,7 @@ export function reportUpgrade(
     checkViolations: result.checkViolations,
     ownTriggers: result.ownTriggers,
     backup: result.backup,
+    removedBackups: result.removedBackups,
     wouldDo: undefined,
     ms: Math.round(ms),
   };

@@ -81,6 +81,8 @@ export interface RunResult {
   readonly before: Inventory | undefined;
   readonly after: Inventory | undefined;
   readonly backup: string | undefined;
+  /** Older copies that were removed afterwards. */
+  readonly removedBackups: readonly string[];
   /** What undoing lost, as sentences. */
   readonly losses: readonly string[];
   /** Rows that break a CHECK of their table and were kept. */
@@ -97,6 +99,7 @@ export const nothingDone: RunResult = {
   before: undefined,
   after: undefined,
   backup: undefined,
+  removedBackups: [],
   losses: [],
   checkViolations: [],
   ownTriggers: [],

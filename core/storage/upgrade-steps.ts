@@ -75,6 +75,7 @@ export class UpgradeSteps {
       before: this.before,
       after: this.before === undefined ? undefined : await withSnapshot(this.db, () => this.stock.now()),
       backup: this.connection.backup,
+      removedBackups: [],
       losses: this.losses,
       checkViolations: await this.checkViolations(),
       ownTriggers: await this.ownTriggers(),
@@ -441,10 +442,11 @@ const adoption: GuardedStep = {
   place: { filename: '(adoption)', statement: undefined, line: undefined },
 };
 
-function stepOf({ filename, directives }: Migration): GuardedStep {
+function stepOf({ filename, directives, code }: Migration): GuardedStep {
   return {
     subject: `Migration ${filename}`,
     place: { filename, statement: undefined, line: undefined },
     directives,
+    isCode: code !== undefined,
   };
 }

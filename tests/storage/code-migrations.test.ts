@@ -232,7 +232,10 @@ describe.each(journalModes)('migrations in code, on a database in %s mode,', (jo
     const forget = doing((db) => db.executeScript('DELETE FROM documents WHERE id = 1'));
     await expect(upgrade([forget])).rejects.toMatchObject({ code: 'ROWS_LOST' });
     const drop = doing((db) => db.executeScript('DROP INDEX documents_by_body'));
-    await expect(upgrade([drop])).rejects.toMatchObject({ code: 'OBJECTS_LOST' });
+    await expect(upgrade([drop])).rejects.toMatchObject({
+      code: 'OBJECTS_LOST',
+      hint: "If the migration is yours and means that, declare it: drops: ['documents_by_body'].",
+    });
     await upgrade([
       { ...forget, allowLoss: ['documents'] },
       { ...drop, version: 4, drops: ['documents_by_body'] },

@@ -414,6 +414,18 @@ describe.each(journalModes)('going back, in %s mode,', (journal) => {
     expect((await dumpDatabase(report.backup ?? '')).tables).toEqual(before.tables);
   });
 
+  it('says which older copies it has removed', async () => {
+    await upgradeDatabase({ ...source(), backup: {}, to: 1 });
+    const { backup } = await upgradeDatabase({ ...source(), backup: {}, to: 2 });
+    const removed: string[] = [];
+    const onProgress = (event: ProgressEvent): void => {
+      if (event.kind === 'old-backups-removed') removed.push(...event.paths);
+    };
+    const report = await upgradeDatabase({ ...source(), backup: { keepCount: 1 }, onProgress });
+    expect(report.removedBackups).toContain(backup);
+    expect(removed).toEqual(report.removedBackups);
+  });
+
   it('counts the versions where their numbers do not fit into user_version', async () => {
     await scratch.write({
       '20250101120000_late.sql': 'CREATE TABLE late (a);',
