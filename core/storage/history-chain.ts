@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
+import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { UpgradeBridgeError } from '../errors.js';
 import { firstColumnNames, laterColumns, missingColumns, type HistoryTable } from './history-table.js';
 
@@ -67,20 +67,19 @@ export async function findTampering(db: DatabaseBridge, table: HistoryTable): Pr
     previous = expected;
   }
   const last = rows.at(-1)?.id ?? 0;
-  return (await wasLonger(db, table, last))
-    ? [`one or more rows after row ${String(last)} were taken out`]
+  const given = await newestGiven(db, table);
+  if (given > Number(last)) return [`one or more rows after row ${String(last)} were taken out`];
+  return given > 0 && given < Number(last)
+    ? [`row ${String(last)} has a number that was never given: the newest one is ${given}`]
     : [];
 }
 
-/** Whether AUTOINCREMENT has given a higher id than the last one that is there. */
-async function wasLonger(db: DatabaseBridge, { key }: HistoryTable, last: SqlValue): Promise<boolean> {
+/** The newest id that AUTOINCREMENT has given; 0 where it keeps no counter for the table. */
+async function newestGiven(db: DatabaseBridge, { key }: HistoryTable): Promise<number> {
   const [counters] = await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'");
-  if (counters === undefined) return false;
-  const [higher] = await db.query('SELECT 1 FROM sqlite_sequence WHERE lower(name) = ? AND seq > ?', [
-    key,
-    last,
-  ]);
-  return higher !== undefined;
+  if (counters === undefined) return 0;
+  const [row] = await db.query('SELECT seq FROM sqlite_sequence WHERE lower(name) = ?', [key]);
+  return Number(row?.seq ?? 0);
 }
 
 /** @throws UpgradeBridgeError (TAMPERED_HISTORY) that says all of what was found */

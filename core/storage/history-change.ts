@@ -148,6 +148,8 @@ async function carryOut<Change extends HistoryChange>(
       logger.info({ version, file: filename, status, ...details }, 'history changed');
     return result;
   } catch (error) {
+    // One transaction: nothing was changed.
+    await connection.withdrawBackup();
     throw connection.nameFailure(error);
   }
 }

@@ -100,6 +100,11 @@ export function changedMigrations(
   });
 }
 
+/** The name of a file without what may be written in two ways. */
+function stemOf(filename: string): string {
+  return filename.replace(/(\.up)?\.sql$/, '').replace(/^0+/, '');
+}
+
 /** @throws HistoryConflictError (CHANGED_MIGRATION) when an applied file was changed */
 export function refuseChanged(
   applied: readonly AppliedMigration[],
@@ -108,6 +113,15 @@ export function refuseChanged(
   const [first] = changedMigrations(applied, versions);
   if (first === undefined) return;
   const { applied: changed, file } = first;
+  if (stemOf(changed.filename) !== stemOf(file.filename))
+    throw new HistoryConflictError(
+      'CHANGED_MIGRATION',
+      `Number ${changed.version} was applied on ${changed.appliedAt} as ${changed.filename}, and among the files it is ${file.filename}, which says something else.`,
+      changed.version,
+      {
+        hint: 'If two branches took the same number, give the file that this database has not applied the next free one, and put the other one back. If the file was only renamed and changed, "upgrade-bridge verify" shows what changed.',
+      },
+    );
   throw new HistoryConflictError(
     'CHANGED_MIGRATION',
     `Migration ${file.filename} was changed after it was applied on ${changed.appliedAt}: its checksum was ${changed.checksum.slice(0, 12)}… and is ${file.checksum.slice(0, 12)}….`,

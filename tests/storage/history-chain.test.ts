@@ -143,6 +143,11 @@ describe.each(cases)('the history, in $journal mode, by $driver.name,', ({ journ
       expect(await hashesIn(scratch.folder)).toEqual(before);
     });
 
+    it('tells that the newest row got another number', async () => {
+      await scratch.run('UPDATE schema_migrations SET id = 50 WHERE id = 5');
+      expect(await tampering()).toEqual(['row 50 has a number that was never given: the newest one is 5']);
+    });
+
     it('tells that rows changed places', async () => {
       await scratch.run(`UPDATE schema_migrations SET id = 99 WHERE id = 2;
         UPDATE schema_migrations SET id = 2 WHERE id = 3; UPDATE schema_migrations SET id = 3 WHERE id = 99;`);

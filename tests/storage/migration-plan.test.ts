@@ -206,6 +206,14 @@ describe('planMigrations', () => {
       /0002_step\.sql was changed after it was applied on .*: its checksum was [0-9a-f]{12}… and is [0-9a-f]{12}…/,
     ],
     [
+      'another file under a number that is applied',
+      'CHANGED_MIGRATION',
+      managed(attempt(1), { ...attempt(2), filename: '0002_theirs.sql' }),
+      [file(1), file(2, 'CREATE TABLE other (a);')],
+      2,
+      /Number 2 was applied on .* as 0002_theirs\.sql, and among the files it is 0002_step\.sql/,
+    ],
+    [
       'an adopted file that has changed',
       'CHANGED_MIGRATION',
       managed(attempt(1, adopted)),
