@@ -3,6 +3,13 @@ import type { Script } from './scripts.js';
 /** Upgrades the database at a path and closes it. */
 export type Upgrade = (database: string) => Promise<void>;
 
+/**
+ * Upgrades the databases at many paths, several at a time.
+ *
+ * @param ended called when one of them is done
+ */
+export type UpgradeMany = (databases: readonly string[], atOnce: number, ended: () => void) => Promise<void>;
+
 /** What a contestant is told before it upgrades. */
 export interface Setup {
   /** Where its migrations are, in its own form. */
@@ -20,6 +27,8 @@ export interface MigrationContestant {
   readonly files: (scripts: readonly Script[]) => ReadonlyMap<string, string>;
   /** Does what a program does before its first database: loads what is needed, makes values that are made once. */
   readonly prepare: (setup: Setup) => Promise<Upgrade>;
+  /** The same for many databases, by somebody who can go through them by himself. */
+  readonly prepareMany?: (setup: Setup) => Promise<UpgradeMany>;
 }
 
 /** Whether a module's default export is a contestant. */

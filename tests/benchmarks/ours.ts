@@ -1,4 +1,10 @@
-import { openStorage, readMigrations, upgradeDatabase, type UpgradeOptions } from 'sqlite-upgrade-bridge';
+import {
+  openStorage,
+  readMigrations,
+  upgradeAll,
+  upgradeDatabase,
+  type UpgradeOptions,
+} from 'sqlite-upgrade-bridge';
 import type { MigrationContestant } from './contestant.js';
 import { plainFiles } from './scripts.js';
 
@@ -41,6 +47,15 @@ export const ours = {
   folderTogether: overFolder({ transaction: 'all' }),
   bundle: overValues(),
   bundleUnguarded: overValues(unguarded),
+  upgradeAll: {
+    ...overFolder(),
+    prepareMany: ({ folder }) =>
+      Promise.resolve(async (databases, concurrency, ended) => {
+        const options = { migrations: folder, backup: false, concurrency, onResult: ended } as const;
+        const { upgraded, failures } = await upgradeAll({ databases, ...options });
+        if (upgraded !== databases.length) throw new Error('Not all were upgraded.', { cause: failures });
+      }),
+  } satisfies MigrationContestant,
   /** Until there is a handle at the end: the connection is opened and set up as well. */
   storage: {
     history,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { readdir, rename, stat, symlink } from 'node:fs/promises';
+import { copyFile, readdir, rename, stat, symlink } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { CommandFolder, documentOf, type CommandEnd } from '../support/command.js';
@@ -150,6 +150,15 @@ describe('up --all', () => {
     expect((await upAll('a.db', 'a.db-journal', 'b.db', '[c].db')).stdout).toMatch(
       /^3 databases: 3 upgraded .*\n\n1 file that matches was left out: /,
     );
+  });
+
+  test('may go on with more at a time than Node takes for a leak of listeners', async () => {
+    await databases('1.db');
+    const names = Array.from({ length: 24 }, (_, index) => `${index + 1}.db`);
+    for (const name of names.slice(1)) await copyFile(folder.at('1.db'), folder.at(name));
+    const end = await upAll('*.db', '--concurrency', '24', '--no-backup');
+    expect(end.stdout).toMatch(/^24 databases: 24 upgraded/);
+    expect(end.stderr.replaceAll(/^"\d+\.db" is at version 2 now \(\d+ ms\)\n/gm, '')).toBe('');
   });
 
   test('stops after so many failures, and goes on where it stopped', async () => {

@@ -159,19 +159,6 @@ describe('many databases', () => {
     expect(summary).toMatchObject({ ...everything, upgraded: 9 });
     expect(crowd.most).toBe(3);
   });
-
-  test('may be more than Node takes for a leak of listeners', async () => {
-    const warnings: string[] = [];
-    const hear = ({ name }: Error): number => warnings.push(name);
-    process.on('warning', hear);
-    const databases = await folder.databases(names(24));
-    const { signal } = new AbortController();
-    const { summary } = await upgrade({ databases, concurrency: 24, signal });
-    await new Promise((resolve) => setImmediate(resolve));
-    process.off('warning', hear);
-    expect(summary).toMatchObject({ ...everything, upgraded: 24 });
-    expect(warnings).toEqual([]);
-  });
 });
 
 describe('a bad database among them', () => {

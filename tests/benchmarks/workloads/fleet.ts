@@ -5,6 +5,7 @@ import { openBare } from '../bare.js';
 import { loadContestant } from '../contestants.js';
 import { verifyContent, verifyHistory } from '../expected.js';
 import { growingSchema, writeFiles } from '../scripts.js';
+import type { Upgrade, UpgradeMany } from '../contestant.js';
 import type { Workload } from '../workload.js';
 import { pragmas } from './migrations.js';
 
@@ -17,13 +18,18 @@ const EVERY = 100;
 const scripts = growingSchema(2 * APPLIED);
 const filesIn = (template: string): string => join(template, 'migrations');
 
-/** Does something with each of a list, several at once. */
-async function each(list: readonly string[], work: (item: string) => Promise<void>): Promise<void> {
-  const rest = list[Symbol.iterator]();
-  const one = async (): Promise<void> => {
-    for (const item of { [Symbol.iterator]: () => rest }) await work(item);
+/** Makes somebody who upgrades one database upgrade many. */
+function inTurn(upgrade: Upgrade): UpgradeMany {
+  return async (databases, atOnce, ended) => {
+    const rest = databases[Symbol.iterator]();
+    const one = async (): Promise<void> => {
+      for (const database of { [Symbol.iterator]: () => rest }) {
+        await upgrade(database);
+        ended();
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, one));
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, one));
 }
 
 /** Many small databases with ten migrations applied and ten pending. */
@@ -47,12 +53,12 @@ export function fleet(contestants: readonly string[]): Workload {
       const contestant = await loadContestant(name);
       const databases = Array.from({ length: DATABASES }, (_, index) => join(folder, `${index}.db`));
       for (const path of databases) copyFileSync(join(template, 'a.db'), path);
-      const upgrade = await contestant.prepare({ folder: filesIn(template), scripts, pragmas });
+      const setup = { folder: filesIn(template), scripts, pragmas };
+      const upgradeMany = (await contestant.prepareMany?.(setup)) ?? inTurn(await contestant.prepare(setup));
       const residentMiB: number[] = [];
       return {
         run: () =>
-          each(databases, async (path) => {
-            await upgrade(path);
+          upgradeMany(databases, AT_ONCE, () => {
             residentMiB.push(process.memoryUsage.rss() / 1024 ** 2);
           }),
         figures: () => ({

@@ -54,7 +54,8 @@ const large: readonly Loader[] = [
 const fleet: readonly Loader[] = [
   [
     'fleet',
-    async () => (await import('./fleet.js')).fleet(['limit', 'folder', 'bundle', ...fewPeers, 'knex']),
+    async () =>
+      (await import('./fleet.js')).fleet(['limit', 'upgradeAll', 'folder', 'bundle', ...fewPeers, 'knex']),
   ],
 ];
 const load: readonly Loader[] = [['load', async () => (await import('./load.js')).load]];
