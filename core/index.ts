@@ -64,7 +64,7 @@ export type { OwnTrigger } from './storage/own-triggers.js';
 export type { Progress, ProgressEvent } from './storage/upgrade-progress.js';
 export type { WrongUserVersion } from './storage/database-state.js';
 export { inspectDatabase, type Inspection } from './storage/database-inspection.js';
-export type { OtherHistorySummary, OtherTool } from './storage/other-history.js';
+export { otherTools, type OtherHistorySummary, type OtherTool } from './storage/other-history.js';
 export type { ChangedFile } from './storage/changed-files.js';
 export type { PlannedCompletion, PlannedMigration, PlannedWork } from './storage/planned-work.js';
 export { LegacyRefusedError, type LegacyMode } from './storage/legacy-mode.js';
@@ -100,6 +100,9 @@ export {
   type BaselineOptions,
   type BaselineReport,
 } from './storage/database-baseline.js';
+export { adoptHistory, type AdoptOptions, type AdoptReport } from './storage/history-adoption.js';
+export type { AdoptedFile } from './storage/adoption-decision.js';
+export type { MatchKind } from './storage/history-matching.js';
 export { repairHistory, type RepairOptions, type RepairReport } from './storage/history-repair.js';
 export type { HistoryChangeOptions } from './storage/history-change.js';
 export type { MarkedMigration } from './storage/repair-decision.js';

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 
 import { InvalidOptionError } from '../errors.js';
+import { addAdopt } from './adopt.js';
 import { addBackup } from './backup.js';
 import { addBackups } from './backups.js';
 import { addBaseline } from './baseline.js';
@@ -46,6 +47,7 @@ const commands = [
   addHistory,
   addRepair,
   addBaseline,
+  addAdopt,
   addBackup,
   addBackups,
   addRestore,

@@ -11,6 +11,7 @@ export const origins: Readonly<Record<Origin, string>> = {
   legacy: 'adopted',
   completed: 'completed',
   baseline: 'adopted on request',
+  adopted: 'taken over',
   repaired: 'repaired',
   recorded: 'recorded',
 };

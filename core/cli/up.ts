@@ -13,6 +13,7 @@ import { describeUpgrade } from './upgrade-text.js';
 interface UpOptions extends ChangeOptions, FleetCommandOptions {
   readonly to?: number;
   readonly legacyMode?: LegacyMode;
+  readonly adopt?: boolean;
 }
 
 export function addUp(program: Command): void {
@@ -41,6 +42,7 @@ export function addUp(program: Command): void {
     ),
   })
     .option('--to <version>', 'end at this version; later files stay pending', version)
+    .option('--adopt', 'take over the history that another tool keeps first, as "adopt" does without asking')
     .addOption(
       new Option(
         '--legacy-mode <mode>',
@@ -66,7 +68,7 @@ async function plan(options: UpOptions, output: Output): Promise<number> {
 async function up(options: UpOptions, output: Output): Promise<number> {
   const { upgradeDatabase } = await import('../index.js');
   const report = await carryOut(options, output, (settings) =>
-    upgradeDatabase({ ...settings, to: options.to, legacyMode: options.legacyMode }),
+    upgradeDatabase({ ...settings, to: options.to, legacyMode: options.legacyMode, adopt: options.adopt }),
   );
   output.result(report, describeUpgrade(report, options.to === undefined ? 'newest' : 'named'));
   return exitStatus.done;

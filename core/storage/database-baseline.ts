@@ -7,6 +7,7 @@ import { attemptAt, type Attempt } from './migration-history.js';
 import { replayMigrations, type Replay, type ReplayStep } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
+import { listSentences } from './sentence-list.js';
 import { emptySchema, isEmptySchema, type SchemaSnapshot } from './schema-snapshot.js';
 import type { ResolvedSource } from './upgrade-options.js';
 
@@ -52,8 +53,6 @@ interface Baseline extends HistoryChange {
   readonly extras: readonly SchemaDifference[];
   readonly foundUserVersion: number;
 }
-
-const SENTENCES = 10;
 
 /**
  * Records what a database holds that has no history and is no legacy database of this program: one that was made by hand
@@ -150,7 +149,7 @@ function evidentCount(schema: SchemaSnapshot, steps: readonly ReplayStep[]): num
   const first = steps.findIndex(changesSchema);
   const { migration } = steps[first] ?? {};
   throw mismatch(
-    `The database holds none of these files wholly; of ${migration?.filename ?? 'the first'}: ${list(misfits(schema, steps.slice(0, first + 1)))}.`,
+    `The database holds none of these files wholly; of ${migration?.filename ?? 'the first'}: ${listSentences(misfits(schema, steps.slice(0, first + 1)))}.`,
     'Check the path and the files. A legacy database is completed by "upgrade-bridge up"; in any other, add what is missing with the sqlite3 shell and try again.',
   );
 }
@@ -165,18 +164,13 @@ function countUpTo(schema: SchemaSnapshot, steps: readonly ReplayStep[], at: num
   const found = misfits(schema, steps.slice(0, index + 1));
   if (found.length === 0) return index + 1;
   throw mismatch(
-    `The database does not hold what the files up to version ${at} make: ${list(found)}.`,
+    `The database does not hold what the files up to version ${at} make: ${listSentences(found)}.`,
     'Leave the version out to have the one found that fits, or add what is missing with the sqlite3 shell.',
   );
 }
 
 function mismatch(message: string, hint: string): UpgradeBridgeError {
   return new UpgradeBridgeError('BASELINE_MISMATCH', message, { hint: `Nothing was changed. ${hint}` });
-}
-
-function list(sentences: readonly string[]): string {
-  const more = sentences.length - SENTENCES;
-  return [...sentences.slice(0, SENTENCES), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
 function baselineFile(step: ReplayStep, final: SchemaSnapshot): BaselineFile {

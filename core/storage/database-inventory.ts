@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { messageOf, isSqliteError } from '../errors.js';
-import type { HistoryTable, ToleratedViolations } from './migration-history.js';
+import { readHistoryShape, type HistoryTable, type ToleratedViolations } from './migration-history.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 
@@ -173,10 +173,10 @@ async function readSequences(db: DatabaseBridge, { key }: HistoryTable): Promise
   return new Map(rows.map((row) => [String(row.name), BigInt(String(row.seq))]));
 }
 
-async function countAttempts(db: DatabaseBridge, { key, sql }: HistoryTable): Promise<number> {
-  const [has] = await db.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = ?", [key]);
-  if (has === undefined) return 0;
-  const [row] = await db.query(`SELECT count(*) AS rows FROM ${sql}`);
+async function countAttempts(db: DatabaseBridge, table: HistoryTable): Promise<number> {
+  // What another tool keeps under that name is none of our attempts.
+  if ((await readHistoryShape(db, table)).kind !== 'ours') return 0;
+  const [row] = await db.query(`SELECT count(*) AS rows FROM ${table.sql}`);
   return Number(row?.rows);
 }
 

@@ -14,13 +14,20 @@ import {
 } from './database-state.js';
 import { LegacyBridge } from './legacy-migrations.js';
 import { newViolations } from './migration-guards.js';
-import { findTampering, toleratedViolations, type ToleratedViolations } from './migration-history.js';
+import {
+  findTampering,
+  toleratedViolations,
+  type HistoryTable,
+  type ToleratedViolations,
+} from './migration-history.js';
 import { planMigrations, type MigrationPlan } from './migration-plan.js';
 import { replayApplied, replayMigrations } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
 import { diagnose, type Drift } from './schema-mending.js';
-import { readSchema } from './schema-snapshot.js';
+import { findOtherHistories } from './other-history-reading.js';
+import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
+import { foldName } from './sql-tokens.js';
 import { resolveSource, type MigrationSource } from './upgrade-options.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 
@@ -41,7 +48,7 @@ export interface Verification {
   readonly tampering: readonly string[];
   /** What is missing or different, against the files that stand applied, with the statements that would mend it. */
   readonly drift: readonly Drift[];
-  /** What the database has beyond the files: its owner's own. */
+  /** What the database has beyond the files: its owner's own. Histories of other tools are left out. */
   readonly extras: readonly SchemaDifference[];
   readonly integrity: IntegrityResult;
   /** Foreign keys broken by more rows than were counted when the database was upgraded. */
@@ -72,6 +79,28 @@ function planUnchanged(state: DatabaseState, migrations: readonly Migration[]): 
     checksum: versions.get(attempt.version)?.checksum ?? attempt.checksum,
   }));
   return planMigrations({ ...state, applied }, migrations);
+}
+
+/** The tables in which other tools keep what is theirs: a history that was taken over, a lock. */
+async function tablesOfOtherTools(db: DatabaseBridge, table: HistoryTable): Promise<string[]> {
+  const histories = await findOtherHistories(db, table);
+  return histories.flatMap(({ table: name, companions }) => [
+    ...(name === undefined ? [] : [name]),
+    ...companions,
+  ]);
+}
+
+/** A schema without these tables, and without what hangs on them. */
+function withoutTables({ tables, objects }: SchemaSnapshot, names: readonly string[]): SchemaSnapshot {
+  const left = new Set(names.map(foldName));
+  return {
+    tables: new Map([...tables].filter(([key]) => !left.has(key))),
+    objects: new Map([...objects].filter(([, { table }]) => !left.has(foldName(table)))),
+  };
+}
+
+function extrasOf(expected: SchemaSnapshot, live: SchemaSnapshot): SchemaDifference[] {
+  return compareSchemas(expected, live).filter(({ kind }) => kind === 'extra');
 }
 
 const nothingPlanned: MigrationPlan = { baseline: [], undo: [], pending: [] };
@@ -141,7 +170,7 @@ export async function verifyDatabase(
       changed,
       tampering,
       drift,
-      extras: compareSchemas(expected, live).filter(({ kind }) => kind === 'extra'),
+      extras: extrasOf(expected, withoutTables(live, await tablesOfOtherTools(db, historyTable))),
       integrity,
       newViolations: broken,
       violations,

@@ -33,8 +33,11 @@ import {
 } from './upgrade-options.js';
 import type { ChangeRequest } from './upgrade-request.js';
 
-/** What repairs and baselines share. */
-export interface HistoryChangeOptions extends Omit<UpgradeOptions, 'to' | 'transaction' | 'legacyMode'> {
+/** What repairs, baselines and adoptions share. */
+export interface HistoryChangeOptions extends Omit<
+  UpgradeOptions,
+  'adopt' | 'legacyMode' | 'to' | 'transaction'
+> {
   /** Only to say what would be done: nothing is written, and no lock is taken. Default: false. */
   readonly dryRun?: boolean | undefined;
 }

@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { MigrationFailedError, UpgradeBridgeError } from '../errors.js';
+import { MigrationFailedError, OtherHistoryError, UpgradeBridgeError } from '../errors.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readPatiently } from './database-reading.js';
 import {
@@ -10,6 +10,7 @@ import {
   type DatabaseState,
   type ProbedState,
 } from './database-state.js';
+import { adoptHistory } from './history-adoption.js';
 import { completeFile } from './legacy-completion.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { weighEvidence } from './legacy-evidence.js';
@@ -219,6 +220,7 @@ const upwards: ChangeTerms = { goal: { kind: 'newest' }, lossAllowed: false, und
  *
  * @throws ForeignDatabaseError, NewerDatabaseError, UnreadableDatabaseError, FileAccessError when the file is not to be
  *   touched; not a byte of it has changed
+ * @throws OtherHistoryError when another tool keeps its history, and the option `adopt` does not say to take it over
  * @throws MigrationFileError, HistoryConflictError when the files are at fault; not a byte has changed
  * @throws MigrationFailedError when a step failed and was rolled back; the steps before it stay
  * @throws LockedError when other processes do not let go in time
@@ -234,7 +236,7 @@ export function upTo(version: number | undefined): ChangeTerms {
   return version === undefined ? upwards : { ...upwards, goal: { kind: 'up', to: version } };
 }
 
-/** Brings the database in a file where `terms` say. */
+/** Brings the database in a file where `terms` say; takes over another tool's history first where `adopt` says so. */
 export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradeReport> {
   const started = performance.now();
   resolveSettings(options);
@@ -255,6 +257,30 @@ export interface FileChange {
 
 /** Does what `changeDatabase` does, with files that many databases may share. */
 export async function changeFile(change: FileChange): Promise<UpgradeReport> {
+  try {
+    return await changeOwn(change);
+  } catch (error) {
+    if (change.options.adopt !== true || !(error instanceof OtherHistoryError)) throw error;
+    return adoptAndChange(change);
+  }
+}
+
+async function adoptAndChange(change: FileChange): Promise<UpgradeReport> {
+  const { files, backup } = await adoptHistory(change.options);
+  // One copy is enough: that of the database before anything was written.
+  const options: UpgradeOptions =
+    backup === undefined ? change.options : { ...change.options, backup: false };
+  const report = await changeOwn({ ...change, options });
+  return {
+    ...report,
+    found: 'foreign',
+    upToDate: report.upToDate && files.length === 0,
+    adopted: [...files.map(({ version, filename }) => ({ version, filename, ms: 0 })), ...report.adopted],
+    backup: backup ?? report.backup,
+  };
+}
+
+async function changeOwn(change: FileChange): Promise<UpgradeReport> {
   const { source, file, options, terms, started } = change;
   const { lockWaitMs } = resolveSettings(options);
   const logger = source.logger.child({ database: options.database });
@@ -273,7 +299,7 @@ export async function changeFile(change: FileChange): Promise<UpgradeReport> {
 }
 
 /** What an upgrade on the caller's own connection takes. */
-export type ConnectionUpgradeOptions = Omit<UpgradeOptions, 'backup' | 'database'>;
+export type ConnectionUpgradeOptions = Omit<UpgradeOptions, 'adopt' | 'backup' | 'database'>;
 
 /**
  * Brings the database of one open connection to the newest migration, as `upgradeDatabase` does with a file: for a

@@ -22,7 +22,7 @@ export {
 } from './history-table.js';
 
 const statuses = ['applied', 'failed', 'rolled_back'] as const;
-const origins = ['migration', 'legacy', 'completed', 'baseline', 'repaired', 'recorded'] as const;
+const origins = ['migration', 'legacy', 'completed', 'baseline', 'adopted', 'repaired', 'recorded'] as const;
 
 /** How an attempt ended. */
 export type AttemptStatus = (typeof statuses)[number];
@@ -33,6 +33,7 @@ export type AttemptStatus = (typeof statuses)[number];
  * - `legacy`: it was there already, in a legacy database.
  * - `completed`: it was there in part, and what was missing was added.
  * - `baseline`: it was there already, and somebody asked for it to be recorded.
+ * - `adopted`: another tool ran it, and its history was taken over.
  * - `repaired`: somebody said how it stands, or had it mended.
  * - `recorded`: another program carried it out, and recorded it.
  */
@@ -52,7 +53,7 @@ export interface AttemptDetails {
   readonly completed?: readonly string[];
   /** The statements of the tables, indexes, triggers and views that had another form and were given the right one. */
   readonly replaced?: readonly string[];
-  /** Why a row of the origins `baseline` and `repaired` is there, as sentences. */
+  /** Why a row of the origins `baseline`, `adopted` and `repaired` is there, as sentences. */
   readonly notes?: readonly string[];
   /** Foreign-key violations that were counted after this step and are not held against the database later. */
   readonly violations?: readonly ToleratedViolations[];

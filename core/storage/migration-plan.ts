@@ -286,7 +286,11 @@ function otherHistory(other: OtherHistory): OtherHistoryError {
     other.title,
     other.table,
     {
-      hint: 'Nothing was changed. If it is a database of this program, see with "upgrade-bridge adopt --dry-run" what taking its history over would record, and do so with "upgrade-bridge adopt" (adoptHistory, or the option adopt of an upgrade). Otherwise check the path.',
+      hint: `Nothing was changed. If it is a database of this program, see with "upgrade-bridge adopt --dry-run" what taking its history over would record, and do so with "upgrade-bridge adopt" (adoptHistory, or the option adopt of an upgrade).${
+        other.table === undefined
+          ? ' If old releases gave their numbers another meaning than that of the files, say which (the option legacy, --legacy FILE).'
+          : ''
+      } Otherwise check the path.`,
     },
   );
 }

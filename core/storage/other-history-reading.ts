@@ -95,6 +95,7 @@ export async function findOtherHistories(
       table: table.name,
       companions: [lock, beside].flatMap((found) => found?.name ?? []),
       rows: await readRows(db, table, form),
+      inOrder: form.inOrder ?? false,
       locked: await isHeld(db, lock?.columns.includes('is_locked') === true ? lock.name : undefined),
     });
   }
@@ -120,6 +121,7 @@ export function userVersionHistory(userVersion: number): OtherHistory {
         reach: 'up to',
       },
     ],
+    inOrder: true,
     locked: false,
   };
 }

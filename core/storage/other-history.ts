@@ -52,6 +52,8 @@ export interface OtherHistory {
   readonly companions: readonly string[];
   /** In the tool's own order, the newest last. */
   readonly rows: readonly OtherRow[];
+  /** Whether the tool knows its migrations by their place, and keeps their names outside of the database. */
+  readonly inOrder: boolean;
   /** Whether the tool holds its own lock, or was stopped while it did. */
   readonly locked: boolean;
 }

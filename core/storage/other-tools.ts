@@ -18,6 +18,8 @@ export interface HistoryForm {
   readonly order: readonly string[];
   /** A table that stands beside it: without that one, the same columns are another tool's. */
   readonly beside?: string;
+  /** Whether the tool knows its migrations by their place, and keeps their names outside of the database. */
+  readonly inOrder?: true;
   /** The table that holds the tool's lock in its column is_locked. */
   readonly lock?: (table: string) => string;
   readonly read: (row: TextRow) => Partial<OtherRow> & Pick<OtherRow, 'label'>;
@@ -83,6 +85,7 @@ export const historyForms: readonly HistoryForm[] = [
     perhaps: ['name', 'applied_at'],
     telling: true,
     order: ['created_at'],
+    inOrder: true,
     read: ({ hash, created_at: version, name, applied_at: appliedAt }) => ({
       label: name ?? `the migration of ${timeOf(version) ?? 'an unknown time'}`,
       name,

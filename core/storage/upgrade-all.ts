@@ -26,6 +26,7 @@ export interface UpgradeAllOptions extends SharedOptions {
 }
 
 const planAllOptionNames = {
+  adopt: true,
   backup: true,
   code: true,
   concurrency: true,

@@ -60,6 +60,11 @@ export interface UpgradeOptions extends MigrationSource {
   readonly transaction?: 'each' | 'all' | undefined;
   /** What is done with a legacy database: `bridge` (the default) upgrades it. */
   readonly legacyMode?: LegacyMode | undefined;
+  /**
+   * Whether the history that another tool keeps is taken over first, as `adoptHistory` does, in a transaction of its own.
+   * Default: false; such a database is refused.
+   */
+  readonly adopt?: boolean | undefined;
   /** Told what happens, as it happens. */
   readonly onProgress?: Progress | undefined;
   /** Stops the upgrade: the step that is going on is rolled back. */
@@ -68,6 +73,7 @@ export interface UpgradeOptions extends MigrationSource {
 
 /** The options that an upgrade and the opening of a storage have in common, by their names. */
 export const sharedOptionNames = {
+  adopt: true,
   backup: true,
   code: true,
   countRows: true,

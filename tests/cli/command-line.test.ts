@@ -124,6 +124,7 @@ const commands = [
   ['history'],
   ['repair'],
   ['baseline'],
+  ['adopt'],
   ['backup'],
   ['backups'],
   ['restore', 'worlds.db.backup'],

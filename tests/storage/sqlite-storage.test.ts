@@ -192,7 +192,10 @@ describe.each(journalModes)('openStorage on a legacy database in %s mode', (jour
   it('knows what old versions mean to a folder only when it is told', async () => {
     await placeLegacy('version-3-born', journal);
     const migrationsDir = await folderWithOneMore();
-    await expect(open({ migrationsDir })).rejects.toMatchObject({ code: 'FOREIGN_DATABASE' });
+    await expect(open({ migrationsDir })).rejects.toMatchObject({
+      code: 'OTHER_HISTORY',
+      hint: expect.stringContaining('--legacy FILE'),
+    });
     const { report } = await open({ migrationsDir, legacy: worldLegacyVersions });
     expect(report).toMatchObject({ found: 'legacy', claimed: 3, version: NEWEST + 1 });
   });
@@ -269,7 +272,7 @@ describe('openStorage refuses', () => {
       'to end before the newest version',
       { to: 3 },
       'openStorage has no option "to".',
-      /The options are backup, /,
+      /The options are adopt, backup, /,
     ],
   ])('%s, and names it', async (_title, options, message, hint) => {
     const attempt = openStorage(untyped({ database: place.path }, options));

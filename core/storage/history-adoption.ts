@@ -1,0 +1,90 @@
+import { decideAdoption, type AdoptedFile } from './adoption-decision.js';
+import { Replays } from './adoption-matching.js';
+import { readDrizzleJournal } from './drizzle-journal.js';
+import { changeHistory, type HistoryChangeOptions } from './history-change.js';
+import { standingRows, type OtherTool } from './other-history.js';
+
+export interface AdoptOptions extends HistoryChangeOptions {
+  /** Whose history is taken over, where several tools keep one. Default: the only one that there is. */
+  readonly tool?: OtherTool | undefined;
+  /** Whether the files are recorded although the schema is not wholly what they make. Default: false. */
+  readonly acceptDifferences?: boolean | undefined;
+}
+
+/** What an adoption recorded; with `dryRun`, what it would record. */
+export interface AdoptReport {
+  readonly database: string;
+  readonly dryRun: boolean;
+  /** Whether the database has a history of this package already; nothing was written then. */
+  readonly nothingToDo: boolean;
+  /** Whose history it is; undefined where there is nothing to do. */
+  readonly tool: OtherTool | undefined;
+  /** The tool as people call it. */
+  readonly title: string | undefined;
+  /** Where that history stands now; undefined for `PRAGMA user_version`. */
+  readonly table: string | undefined;
+  /** How a table was called that had to give up its name. */
+  readonly renamedFrom: string | undefined;
+  /** How many rows stand applied in it. */
+  readonly rows: number;
+  /** The newest version that stands applied afterwards. */
+  readonly version: number;
+  readonly files: readonly AdoptedFile[];
+  /** The files that are not recorded: the next upgrade applies them. */
+  readonly pending: readonly string[];
+  /** In what the schema is not what the recorded files make, as sentences; accepted by `acceptDifferences`. */
+  readonly differences: readonly string[];
+  /** `PRAGMA user_version` before and after. */
+  readonly userVersion: { readonly found: number; readonly set: number };
+  /** The path of the copy that was made before the first write. */
+  readonly backup: string | undefined;
+  readonly ms: number;
+}
+
+/**
+ * Takes over the history that another tool keeps in a database: finds the file of each of its rows by name, number,
+ * release, checksum or place, holds those files against the schema, and records them with the origin `adopted`. Nothing
+ * is run; the next upgrade applies the files that have no row.
+ *
+ * It runs like an upgrade: under the lock, after a copy, in one transaction. The other tool's table stays as it is; where
+ * it bears the name of our history it is renamed by the tool (`schema_migrations_dbmate`).
+ *
+ * ```ts
+ * const { files, pending } = await adoptHistory({ database: 'shop.db', migrations: 'migrations', dryRun: true });
+ * ```
+ *
+ * @throws UpgradeBridgeError UNFINISHED_HISTORY when the other tool has not finished its work; ADOPTION_MISMATCH when a
+ *   row has no file, the schema is not what the files make, or there is no such history
+ * @throws ForeignDatabaseError, FileAccessError, UnreadableDatabaseError, LockedError as `upgradeDatabase` does
+ */
+export async function adoptHistory(options: AdoptOptions): Promise<AdoptReport> {
+  const started = performance.now();
+  const { migrations, tool, acceptDifferences = false } = options;
+  const journal =
+    typeof migrations === 'string' ? await readDrizzleJournal(migrations) : new Map<string, string>();
+  const replays = new Replays();
+  const { change, backup } = await changeHistory(
+    options,
+    { title: 'Taking the history over', label: 'adopted' },
+    (db, source) => decideAdoption(db, source, { tool, acceptDifferences, journal }, replays),
+  );
+  const { history, renamed, files, pending, differences } = change;
+  const isRenamed = renamed !== undefined && renamed.from === history?.table;
+  return {
+    database: options.database,
+    dryRun: options.dryRun ?? false,
+    nothingToDo: history === undefined,
+    tool: history?.tool,
+    title: history?.title,
+    table: isRenamed ? renamed.to : history?.table,
+    renamedFrom: isRenamed ? renamed.from : undefined,
+    rows: history === undefined ? 0 : standingRows(history).length,
+    version: change.standing.at(-1) ?? 0,
+    files,
+    pending,
+    differences,
+    userVersion: { found: change.foundUserVersion, set: change.userVersion },
+    backup,
+    ms: Math.round(performance.now() - started),
+  };
+}

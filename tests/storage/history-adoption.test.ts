@@ -1,0 +1,363 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import {
+  adoptHistory,
+  inspectDatabase,
+  listBackups,
+  openStorage,
+  upgradeDatabase,
+  verifyBackup,
+  verifyDatabase,
+  type AdoptOptions,
+  type AdoptReport,
+  type Migration,
+  worldLegacyVersions,
+  worldMigrationsDir,
+} from '../../core/index.js';
+import { copyDatabase } from '../support/database-copy.js';
+import { dumpDatabase } from '../support/database-dump.js';
+import { DatabaseFolder } from '../support/database-folder.js';
+import { migrationsOf } from '../support/migration-values.js';
+import { otherDatabase, otherDatabases, type OtherDatabase } from '../support/other-histories.js';
+
+let place: DatabaseFolder;
+
+beforeEach(async () => {
+  place = await DatabaseFolder.make();
+});
+
+afterEach(() => place.remove());
+
+function adopt(
+  migrations: AdoptOptions['migrations'],
+  options: Partial<AdoptOptions> = {},
+): Promise<AdoptReport> {
+  return adoptHistory({ database: place.path, migrations, backup: false, ...options });
+}
+
+/** Where the other tool's history stands once it was taken over. */
+const tableAfter = ({ table, tool }: OtherDatabase): string | undefined =>
+  table === 'schema_migrations' ? `schema_migrations_${tool}` : table;
+const rowsOf = async (table: string | undefined) =>
+  (await dumpDatabase(place.path)).tables[table ?? '']?.rows;
+const users = () => place.rows('SELECT id, name, email FROM users ORDER BY id');
+const seeded = [
+  { id: 1, name: 'Ada', email: 'ada@example.org' },
+  { id: 2, name: 'Grace', email: 'grace@example.org' },
+];
+
+describe.each(otherDatabases)('a database of $title', (other) => {
+  const { tool, table, by, dirty } = other;
+  const migrations = migrationsOf(other.files);
+  const filenames = migrations.map(({ filename }) => filename);
+
+  beforeEach(() => other.make(place.path));
+
+  it('is told, refused by an upgrade that was not asked to take it over, and left as it is', async () => {
+    const before = await place.hashes();
+    const inspection = await inspectDatabase(place.path, { migrations });
+    expect(inspection).toMatchObject({
+      kind: 'foreign',
+      otherHistories: [{ tool, table, rows: expect.any(Number), newest: expect.any(String), unfinished: [] }],
+      problem: { code: 'OTHER_HISTORY', hint: expect.stringContaining('upgrade-bridge adopt') },
+    });
+    await expect(upgradeDatabase({ database: place.path, migrations })).rejects.toMatchObject({
+      code: 'OTHER_HISTORY',
+      table,
+      message: expect.stringMatching(/^The history of this database is kept by .{3}/),
+    });
+    expect(await place.hashes()).toEqual(before);
+  });
+
+  it('is taken over: nothing runs again, and the pending file does', async () => {
+    const theirs = await rowsOf(table);
+    const report = await adopt(migrations);
+    expect(report).toMatchObject({
+      nothingToDo: false,
+      tool,
+      table: tableAfter(other),
+      renamedFrom: tableAfter(other) === table ? undefined : table,
+      rows: tool === 'golang_migrate' || tool === 'user_version' ? 1 : 3,
+      pending: filenames.slice(3),
+      differences: [],
+    });
+    expect(report.files.map((file) => [file.filename, file.by, file.assumed, file.changed])).toEqual(
+      filenames.slice(0, 3).map((filename, n) => [filename, by, n === 2, tool === 'releases']),
+    );
+    expect(report.files.slice(0, 2).map(({ evidence }) => evidence)).toEqual([
+      ['table users'],
+      ['column users.email', 'index users_email'],
+    ]);
+    expect(await rowsOf(tableAfter(other))).toEqual(theirs);
+    const history = await place.rows(
+      'SELECT version, filename, checksum, status, origin FROM schema_migrations ORDER BY id',
+    );
+    expect(history).toEqual(
+      migrations.slice(0, 3).map(({ version, filename, checksum }) => ({
+        ...{ version, filename, checksum },
+        ...{ status: 'applied', origin: 'adopted' },
+      })),
+    );
+    expect(await users()).toEqual(seeded);
+
+    const upgraded = await upgradeDatabase({ database: place.path, migrations, backup: false });
+    expect(upgraded).toMatchObject({ found: 'managed', applied: [{ filename: filenames[3] }] });
+    expect(await users()).toEqual(seeded);
+    expect(await rowsOf(tableAfter(other))).toEqual(theirs);
+    expect(await verifyDatabase(place.path, { migrations })).toMatchObject({
+      ok: true,
+      drift: [],
+      extras: [],
+      tampering: [],
+      userVersion: undefined,
+    });
+    const newest = migrations.at(-1)?.version ?? 0;
+    expect(await place.rows('PRAGMA user_version')).toEqual([
+      { user_version: newest > 2 ** 31 ? 4 : newest },
+    ]);
+  });
+
+  it('has nothing to take over a second time', async () => {
+    await adopt(migrations);
+    const again = async (): Promise<void> => {
+      expect(await adopt(migrations)).toMatchObject({ nothingToDo: true, files: [], backup: undefined });
+    };
+    expect(await place.isUntouchedBy(again)).toBe(true);
+  });
+
+  it('is taken over once by two at the same time', async () => {
+    const reports = await Promise.all([adopt(migrations), adopt(migrations)]);
+    expect(reports.map(({ nothingToDo }) => nothingToDo).sort()).toEqual([false, true]);
+    expect(await place.rows('SELECT version FROM schema_migrations')).toHaveLength(3);
+  });
+
+  it('is only looked at with dryRun', async () => {
+    const look = async (): Promise<void> => {
+      const report = await adopt(migrations, { dryRun: true });
+      expect(report).toMatchObject({ dryRun: true, nothingToDo: false, pending: filenames.slice(3) });
+      expect(report.files).toHaveLength(3);
+    };
+    expect(await place.isUntouchedBy(look)).toBe(true);
+  });
+
+  it('is refused where a row has no file', async () => {
+    const fewer = migrations.filter((_file, index) => index !== 2);
+    const refused = () =>
+      expect(adopt(fewer)).rejects.toMatchObject({
+        code: 'ADOPTION_MISMATCH',
+        message: expect.stringContaining('not everything is among the files'),
+      });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+  });
+
+  it('is refused where the schema does not hold what the files make, unless that is accepted', async () => {
+    await place.run('DROP INDEX users_email');
+    const refused = () =>
+      expect(adopt(migrations)).rejects.toMatchObject({
+        code: 'ADOPTION_MISMATCH',
+        message: expect.stringContaining('index users_email is missing'),
+      });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+    const report = await adopt(migrations, { acceptDifferences: true });
+    expect(report).toMatchObject({ nothingToDo: false, differences: ['index users_email is missing'] });
+    expect((await verifyDatabase(place.path, { migrations })).drift).toHaveLength(1);
+  });
+
+  if (dirty !== undefined)
+    it('is refused where the tool has not finished its work', async () => {
+      await place.run(dirty.script);
+      const refused = async (): Promise<void> => {
+        for (const acceptDifferences of [false, true])
+          await expect(adopt(migrations, { acceptDifferences })).rejects.toMatchObject({
+            code: 'UNFINISHED_HISTORY',
+            message: expect.stringMatching(dirty.reason),
+          });
+        const { otherHistories } = await inspectDatabase(place.path, { migrations });
+        expect(otherHistories[0]?.unfinished).toEqual([expect.stringMatching(dirty.reason)]);
+      };
+      expect(await place.isUntouchedBy(refused)).toBe(true);
+    });
+
+  it('is taken over on the way by an upgrade that is told to, after one copy', async () => {
+    const report = await upgradeDatabase({ database: place.path, migrations, adopt: true });
+    expect(report).toMatchObject({
+      found: 'foreign',
+      upToDate: false,
+      adopted: filenames.slice(0, 3).map((filename) => ({ filename })),
+      applied: [{ filename: filenames[3] }],
+      backup: expect.stringMatching(/-to-adopted$/),
+    });
+    const backups = await listBackups(place.path);
+    expect(backups.map(({ path }) => path)).toEqual([report.backup]);
+    expect(await verifyBackup(report.backup ?? '')).toMatchObject({ verified: true });
+    const again = await upgradeDatabase({ database: place.path, migrations, adopt: true });
+    expect(again.upToDate).toBe(true);
+  });
+});
+
+describe('the files of drizzle', () => {
+  const drizzle = otherDatabase('drizzle, with its files as they are');
+  const rewritten = migrationsOf(otherDatabase('the package sqlite').files);
+
+  beforeEach(() => drizzle.make(place.path));
+
+  it('are found by their place where they were rewritten, and the schema shows them', async () => {
+    const { files } = await adopt(rewritten);
+    expect(files.map(({ version, by }) => [version, by])).toEqual([
+      [1, 'order'],
+      [2, 'order'],
+      [3, 'order'],
+    ]);
+  });
+
+  it('are not found by their place where there is another between them', async () => {
+    const extra: readonly Migration[] = migrationsOf({
+      ...Object.fromEntries(Object.entries(drizzle.files).slice(0, 1)),
+      '002_other.sql': 'CREATE TABLE other (x);',
+      '003_add_email.sql': otherDatabase('the package sqlite').files['002_add_email.sql'] ?? '',
+      '004_seed_users.sql': drizzle.files['003_seed_users.sql'] ?? '',
+    });
+    await expect(adopt(extra)).rejects.toMatchObject({
+      code: 'ADOPTION_MISMATCH',
+      message: expect.stringMatching(
+        /2024-03-02T00:00:00\.000Z.*Files without a row: 002_other\.sql, 003_add_email\.sql/,
+      ),
+    });
+  });
+});
+
+describe('the sibling of the world storage', () => {
+  beforeEach(() => copyDatabase('tests/fixtures/legacy/foreign-sibling.db', place.path));
+
+  it('is taken over by the names of its files, whose numbers are others', async () => {
+    const { files, renamedFrom, table } = await adopt(worldMigrationsDir, { legacy: worldLegacyVersions });
+    expect(files.map(({ filename, row, by }) => [filename, row, by])).toEqual([
+      ['0003_init_base_schema.sql', '0 0000_init_base_schema', 'name'],
+      ['0004_add_chat_id.sql', '1 0001_add_chat_id', 'name'],
+      ['0005_add_llm_config.sql', '2 0002_add_llm_config', 'name'],
+    ]);
+    expect([renamedFrom, table]).toEqual(['schema_migrations', 'schema_migrations_sibling']);
+  });
+
+  it('opens as a storage that is told to take it over', async () => {
+    const before = await dumpDatabase(place.path);
+    await expect(openStorage({ database: place.path })).rejects.toMatchObject({ code: 'OTHER_HISTORY' });
+    const storage = await openStorage({ database: place.path, adopt: true, backup: false });
+    expect(storage.report).toMatchObject({ found: 'foreign', version: 11 });
+    expect(storage.report.adopted.map(({ version }) => version)).toEqual([3, 4, 5]);
+    expect((await storage.worlds.list()).length).toBe(before.tables.worlds?.rows.length);
+    await storage.close();
+    const after = await dumpDatabase(place.path);
+    expect(after.tables.schema_migrations_sibling?.rows).toEqual(before.tables.schema_migrations?.rows);
+    expect(await verifyDatabase(place.path)).toMatchObject({ ok: true, extras: [] });
+  });
+});
+
+describe('a history of ours under another name', () => {
+  const runner = otherDatabase('a runner that keeps file names and checksums');
+  const migrations = migrationsOf(runner.files);
+
+  it('takes the name from a table of another tool, which keeps its rows', async () => {
+    await runner.make(place.path);
+    await place.run('CREATE VIEW newest AS SELECT max(filename) AS filename FROM migrations');
+    const theirs = await rowsOf('migrations');
+    const report = await adopt(migrations, { historyTable: 'migrations' });
+    expect(report).toMatchObject({ table: 'migrations_files', renamedFrom: 'migrations' });
+    expect(await rowsOf('migrations_files')).toEqual(theirs);
+    expect(await place.rows('SELECT filename FROM newest')).toEqual([{ filename: '003_seed_users.sql' }]);
+    expect(await place.rows("SELECT count(*) AS rows FROM migrations WHERE origin = 'adopted'")).toEqual([
+      { rows: 3 },
+    ]);
+    const after = await verifyDatabase(place.path, { migrations, historyTable: 'migrations' });
+    expect(after).toMatchObject({ drift: [], pending: ['004_create_notes.sql'] });
+    expect(after.extras.map(({ name }) => name)).toEqual(['newest']);
+  });
+
+  it('is refused where the name that the other table would get is taken', async () => {
+    await runner.make(place.path);
+    await place.run('CREATE TABLE Migrations_Files (mine)');
+    const refused = () =>
+      expect(adopt(migrations, { historyTable: 'migrations' })).rejects.toMatchObject({
+        code: 'ADOPTION_MISMATCH',
+        message: expect.stringContaining('there is a table of that name'),
+      });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+  });
+
+  it('is refused where something stands there that nobody knows', async () => {
+    await runner.make(place.path);
+    await place.run('CREATE TABLE own (x)');
+    const refused = () =>
+      expect(adopt(migrations, { historyTable: 'own' })).rejects.toMatchObject({ code: 'FOREIGN_DATABASE' });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+  });
+});
+
+describe('a database with the histories of several tools', () => {
+  const knex = otherDatabase('knex 3');
+  const migrations = migrationsOf(knex.files);
+
+  beforeEach(async () => {
+    await knex.make(place.path);
+    await place.run(
+      "CREATE TABLE schema_migrations (version TEXT); INSERT INTO schema_migrations VALUES ('1')",
+    );
+  });
+
+  it('is refused until one of them is named', async () => {
+    await expect(adopt(migrations)).rejects.toMatchObject({
+      code: 'ADOPTION_MISMATCH',
+      message: expect.stringMatching(/^Several tools keep a history in the database: knex, .*; dbmate, /),
+    });
+    await expect(adopt(migrations, { tool: 'flyway' })).rejects.toMatchObject({
+      message: 'There is no history of flyway in the database.',
+    });
+  });
+
+  it('gives the name of our history up for the one that is taken over', async () => {
+    const report = await adopt(migrations, { tool: 'knex' });
+    expect(report).toMatchObject({ tool: 'knex', table: 'knex_migrations', renamedFrom: undefined });
+    expect(await place.rows('SELECT version FROM schema_migrations_dbmate')).toEqual([{ version: '1' }]);
+  });
+});
+
+describe('there is nothing to take over', () => {
+  const migrations = migrationsOf(otherDatabase('knex 3').files);
+
+  it.each([
+    ['in an empty database', 'SELECT 1', 'There is no history of another tool in the database.'],
+    [
+      'where there are tables only',
+      'CREATE TABLE users (id)',
+      'There is no history of another tool in the database.',
+    ],
+    [
+      'where the history has no row',
+      'CREATE TABLE knex_migrations (id, name, batch, migration_time)',
+      'There is no history of another tool in the database.',
+    ],
+    [
+      'where all of it was undone',
+      "CREATE TABLE schema_migrations (version, description, applied_at, checksum, execution_time_ms, status); INSERT INTO schema_migrations VALUES ('1.0.0', 'x', 'x', 'x', 1, 'rolled_back')",
+      'Nothing stands applied in the history of a runner that keeps releases, in the table schema_migrations (1 row).',
+    ],
+  ])('%s', async (_title, script, message) => {
+    await place.run(script);
+    const refused = () =>
+      expect(adopt(migrations)).rejects.toMatchObject({ code: 'ADOPTION_MISMATCH', message });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+  });
+
+  it('where there is no file, and makes none', async () => {
+    await expect(adopt(migrations)).rejects.toMatchObject({ code: 'MISSING_DATABASE' });
+    expect(await place.hashes()).toEqual({});
+  });
+
+  it('where the number in user_version is that of a legacy database', async () => {
+    await otherDatabase('user_version alone').make(place.path);
+    const files = migrationsOf(otherDatabase('user_version alone').files);
+    await expect(adopt(files, { legacy: { 3: [1, 2, 3] } })).rejects.toMatchObject({
+      code: 'ADOPTION_MISMATCH',
+    });
+  });
+});
