@@ -177,10 +177,11 @@ function within(goal: Goal, pending: readonly Migration[]): readonly Migration[]
   }
 }
 
-function refuseUnknownTarget(
+/** @throws InvalidOptionError when the goal is a version that neither the files nor the database know */
+export function refuseUnknownTarget(
   goal: Goal,
   known: readonly Migration[],
-  applied: readonly AppliedMigration[],
+  applied: readonly AppliedMigration[] = [],
 ): void {
   if (goal.kind === 'newest' || goal.kind === 'without' || goal.to === 0) return;
   if ([...known, ...applied].some(({ version }) => version === goal.to)) return;

@@ -6,6 +6,7 @@ import { atLeastOne, Fleet, type FleetOptions, type FleetSummary, type Unfinishe
 import { findDatabases } from './fleet-files.js';
 import { changeFile, upTo } from './legacy-migrations.js';
 import { refuseUnknownOptions } from './known-options.js';
+import { refuseUnknownTarget } from './migration-plan.js';
 import { resolveSettings, resolveSource, type UpgradeOptions } from './upgrade-options.js';
 import { planFile, type UpgradePlan } from './upgrade-plan.js';
 import { safeProgress, type ProgressEvent } from './upgrade-progress.js';
@@ -89,6 +90,7 @@ export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSum
   resolveSettings(options);
   const source = await resolveSource(options);
   const terms = upTo(options.to);
+  refuseUnknownTarget(terms.goal, source.migrations);
   const refuseMixedBackups = backupNames(options);
   const fleet = new Fleet<Exclude<UpgradeOutcome, Unfinished>>(options, {
     intent: 'write',
@@ -149,6 +151,7 @@ export async function planAll(options: PlanAllOptions): Promise<PlanSummary> {
   resolveSettings(options);
   const source = await resolveSource(options);
   const terms = upTo(options.to);
+  refuseUnknownTarget(terms.goal, source.migrations);
   const fleet = new Fleet<Exclude<PlanOutcome, Unfinished>>(options, {
     intent: 'read',
     canary: 0,

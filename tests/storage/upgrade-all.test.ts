@@ -406,6 +406,7 @@ describe('the caller', () => {
     ['stopAfter', { stopAfter: 0 }],
     ['canary', { canary: -1 }],
     ['lockWaitMs', { lockWaitMs: -1 }],
+    ['migration', { to: 7 }],
   ])('is told of a wrong %s before anything is done', async (name, options) => {
     const databases = await folder.databases(names(1));
     const before = await folder.hashes();
