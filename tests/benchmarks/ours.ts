@@ -45,6 +45,8 @@ export const ours = {
   folder: overFolder(),
   folderUnguarded: overFolder(unguarded),
   folderTogether: overFolder({ transaction: 'all' }),
+  /** The same through the other driver. */
+  folderBetter: overFolder({ driver: 'better-sqlite3' }),
   bundle: overValues(),
   bundleUnguarded: overValues(unguarded),
   upgradeAll: {
@@ -56,7 +58,7 @@ export const ours = {
         if (upgraded !== databases.length) throw new Error('Not all were upgraded.', { cause: failures });
       }),
   } satisfies MigrationContestant,
-  /** Until there is a handle at the end: the connection is opened and set up as well. */
+  /** Up to the handle that a program gets: its connection is opened and set up as well. */
   storage: {
     history,
     files: plainFiles,

@@ -27,7 +27,7 @@ export function installPackages(): void {
     return !existsSync(path) || versionIn(path) !== version;
   });
   if (missing.length === 0) return;
-  console.log('Installing what is measured against. A driver is compiled, which takes a minute or two.');
+  console.log('Installing what is measured against.');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
     cwd: fileURLToPath(benchmarksFolder),
     stdio: 'inherit',

@@ -7,11 +7,13 @@ export interface Result {
   readonly contestant: string;
   readonly samples: number;
   readonly ms: Spread;
-  /** Times the limit of the same round. */
-  readonly ratio: Spread;
+  /** Times the limit of the same round; undefined where the limit failed, as the next two. */
+  readonly ratio: Spread | undefined;
   /** More than the limit of the same round, in milliseconds. */
-  readonly overMs: Spread;
+  readonly overMs: Spread | undefined;
   readonly memoryMiB: Spread;
+  /** The rise of the peak memory, times that of the limit in the same round. */
+  readonly memoryRatio: Spread | undefined;
   readonly loopMs: Spread | undefined;
   readonly figures: Readonly<Record<string, Spread>>;
 }
@@ -29,17 +31,23 @@ export function resultsOf({ workload, samples }: Outcome): Result[] {
   const limit = samples.get(limitName);
   return [...samples].flatMap(([contestant, found]) => {
     if (found.length === 0) return [];
-    const beside = (relation: (ms: number, limitMs: number) => number): Spread =>
-      spreadOf(found.map(({ ms }, round) => relation(ms, limit?.[round]?.ms ?? Number.NaN)));
+    const beside = (relation: (own: Measurement, limits: Measurement) => number): Spread | undefined => {
+      const pairs = found.flatMap((own, round) => {
+        const limits = limit?.[round];
+        return limits === undefined ? [] : [relation(own, limits)];
+      });
+      return pairs.length === 0 ? undefined : spreadOf(pairs);
+    };
     const loops = found.flatMap(({ loopMs }) => (loopMs === undefined ? [] : [loopMs]));
     return [
       {
         contestant,
         samples: found.length,
         ms: spreadOf(found.map(({ ms }) => ms)),
-        ratio: beside((ms, limitMs) => ms / limitMs),
-        overMs: beside((ms, limitMs) => ms - limitMs),
+        ratio: beside((own, limits) => own.ms / limits.ms),
+        overMs: beside((own, limits) => own.ms - limits.ms),
         memoryMiB: spreadOf(found.map(({ memoryMiB }) => memoryMiB)),
+        memoryRatio: beside((own, limits) => own.memoryMiB / limits.memoryMiB),
         loopMs: loops.length === 0 ? undefined : spreadOf(loops),
         figures: figuresOf(found),
       },

@@ -1,6 +1,7 @@
 // One sample in a process of its own: `node sample.js template|measure WORKLOAD CONTESTANT TEMPLATE FOLDER`.
 // Writes what it found to standard output as JSON.
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import type { Measurement, Workload } from './workload.js';
 import { findWorkload } from './workloads/index.js';
@@ -12,17 +13,27 @@ const [task, name = '', contestant = '', template = '', folder = ''] = process.a
 
 const peakMiB = (): number => process.resourceUsage().maxRSS / 1024;
 
+/** Begins to watch the event loop; a look is counted from the one before it, so one has to be over. */
+async function watchLoop(): Promise<IntervalHistogram> {
+  const delay = monitorEventLoopDelay({ resolution: LOOK_MS });
+  delay.enable();
+  await pause(10 * LOOK_MS);
+  // What came before is forgotten, and so is when the last look was.
+  delay.reset();
+  await pause(5 * LOOK_MS);
+  return delay;
+}
+
 async function measure(workload: Workload): Promise<Measurement> {
   const sample = await workload.prepare(contestant, template, folder);
-  const delay = workload.watchesLoop === true ? monitorEventLoopDelay({ resolution: LOOK_MS }) : undefined;
-  delay?.enable();
+  const delay = workload.watchesLoop === true ? await watchLoop() : undefined;
   const before = peakMiB();
   const started = process.hrtime.bigint();
   await sample.run();
   const ms = Number(process.hrtime.bigint() - started) / 1e6;
   const memoryMiB = peakMiB() - before;
   // A last look, where the loop was not free until now.
-  if (delay !== undefined) await new Promise((resolve) => setTimeout(resolve, 2 * LOOK_MS));
+  if (delay !== undefined) await pause(10 * LOOK_MS);
   delay?.disable();
   await sample.verify();
   return {

@@ -12,7 +12,6 @@ export function copies(readingCount: number): Workload {
     title: 'A copy of 200 MB',
     contestants: ['file', 'vacuum', 'pages', 'backup'],
     watchesLoop: true,
-    rounds: 7,
     makeTemplate: (_contestant, folder) => makeFull('limit', folder, readingCount),
     async prepare(contestant, template, folder) {
       const database = databaseIn(template);

@@ -38,7 +38,6 @@ export function fleet(contestants: readonly string[]): Workload {
     name: 'fleet',
     title: `${DATABASES.toLocaleString('en')} small databases, ${APPLIED} migrations pending in each, ${AT_ONCE} at once`,
     contestants,
-    rounds: 7,
     units: DATABASES,
     async makeTemplate(name, folder) {
       const contestant = await loadContestant(name);

@@ -1,3 +1,4 @@
+import { copyFile, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { withBare } from '../bare.js';
@@ -76,6 +77,17 @@ function rowsFor(readingCount: number): string {
 export const filesIn = (template: string): string => join(template, 'migrations');
 export const databaseIn = (folder: string): string => join(folder, 'a.db');
 
+/**
+ * Copies a database and waits until it is on the disk: what is still on its way there would be written while somebody
+ * else is measured.
+ */
+export async function copySettled(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  const file = await open(to, 'r+');
+  await file.sync();
+  await file.close();
+}
+
 /** Makes a database of the first migration alone, full of rows, and the files of all migrations. */
 export async function makeFull(name: string, folder: string, readingCount: number): Promise<void> {
   const contestant = await loadContestant(name);
@@ -84,8 +96,11 @@ export async function makeFull(name: string, folder: string, readingCount: numbe
   await writeFiles(begun, contestant.files(first));
   await writeFiles(filesIn(folder), contestant.files(scripts));
   const upgrade = await contestant.prepare({ folder: begun, scripts: first, pragmas });
-  await upgrade(databaseIn(folder));
-  await withBare(databaseIn(folder), async (db) => {
+  const unsettled = join(folder, 'unsettled.db');
+  await upgrade(unsettled);
+  await withBare(unsettled, async (db) => {
     await db.exec(`PRAGMA synchronous = OFF; ${rowsFor(readingCount)} PRAGMA wal_checkpoint(TRUNCATE);`);
   });
+  await copySettled(unsettled, databaseIn(folder));
+  await rm(unsettled);
 }

@@ -5,22 +5,27 @@ type Loader = readonly [name: string, load: () => Promise<Workload>];
 
 /** The project, over a folder of files and over migrations that were read once; with its guards and without them. */
 const ours = ['folder', 'bundle', 'folderUnguarded', 'bundleUnguarded'];
-/** Those whose driver is the limit's, or that can do without waiting. */
-const fewPeers = ['drizzle', 'umzug', 'kriasoft'];
 const READINGS = 1_000_000;
 
 const open = [100, 1000].map((count): Loader => [
   `open-${count}`,
   async () => {
     const { nothingPending } = await import('./migrations.js');
-    return nothingPending(count, ['limit-open', 'folder', 'bundle', 'storage', ...peers]);
+    return nothingPending(count, ['limit-open', 'folder', 'bundle', 'storage', 'folderBetter', ...peers]);
   },
 ]);
 const fresh = [10, 100, 1000].map((count): Loader => [
   `fresh-${count}`,
   async () => {
     const migrations = await import('./migrations.js');
-    return migrations.fresh(count, ['limit', ...ours, 'limit-together', 'folderTogether', ...peers]);
+    return migrations.fresh(count, [
+      'limit',
+      ...ours,
+      'limit-together',
+      'folderTogether',
+      'folderBetter',
+      ...peers,
+    ]);
   },
 ]);
 const legacy = ([0, 1, 2, 3, 4, 5, 6, 7] as const).map((version): Loader => [
@@ -32,7 +37,7 @@ const large: readonly Loader[] = [
     'large',
     async () => {
       const { full } = await import('./large.js');
-      const contestants = ['limit', 'folder', 'folderUnguarded', ...fewPeers];
+      const contestants = ['limit', 'folder', 'folderUnguarded', 'drizzle', 'umzug'];
       return full(
         { name: 'large', title: '200 MB, 1.2 million rows, five migrations', readingCount: READINGS },
         contestants,
@@ -55,7 +60,15 @@ const fleet: readonly Loader[] = [
   [
     'fleet',
     async () =>
-      (await import('./fleet.js')).fleet(['limit', 'upgradeAll', 'folder', 'bundle', ...fewPeers, 'knex']),
+      (await import('./fleet.js')).fleet([
+        'limit',
+        'upgradeAll',
+        'folder',
+        'drizzle',
+        'umzug',
+        'kriasoft',
+        'knex',
+      ]),
   ],
 ];
 const load: readonly Loader[] = [['load', async () => (await import('./load.js')).load]];

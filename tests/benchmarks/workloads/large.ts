@@ -1,10 +1,8 @@
-import { copyFile } from 'node:fs/promises';
-
 import { numberOf, withBare } from '../bare.js';
 import { loadContestant } from '../contestants.js';
 import { verifySchema } from '../expected.js';
 import type { Workload } from '../workload.js';
-import { databaseIn, filesIn, makeFull, scripts } from './full-database.js';
+import { copySettled, databaseIn, filesIn, makeFull, scripts } from './full-database.js';
 import { pragmas } from './migrations.js';
 
 async function verify(database: string, readingCount: number, history: string): Promise<void> {
@@ -30,11 +28,10 @@ export function full(
     title,
     contestants,
     watchesLoop: true,
-    rounds: 7,
     makeTemplate: (contestant, folder) => makeFull(contestant, folder, readingCount),
     async prepare(contestantName, template, folder) {
       const database = databaseIn(folder);
-      await copyFile(databaseIn(template), database);
+      await copySettled(databaseIn(template), database);
       const contestant = await loadContestant(contestantName);
       const upgrade = await contestant.prepare({ folder: filesIn(template), scripts, pragmas });
       return {

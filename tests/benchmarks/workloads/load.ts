@@ -13,7 +13,7 @@ export const load: Workload = {
   name: 'load',
   title: 'Loading the package',
   contestants: [...modules.keys()],
-  rounds: 15,
+  rounds: 11,
   prepare(contestant) {
     const module = modules.get(contestant);
     if (module === undefined) throw new Error(`There is no contestant "${contestant}".`);

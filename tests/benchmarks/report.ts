@@ -1,0 +1,144 @@
+import { goalsOf, spreadText, type Goal, type Results } from './goals.js';
+import type { Result } from './results.js';
+import type { Outcome } from './rounds.js';
+import { lesserWork, titleOf } from './titles.js';
+
+/** All that a page is made of. */
+export interface Run {
+  readonly outcomes: readonly Outcome[];
+  readonly results: Results;
+  readonly machine: ReadonlyMap<string, string>;
+  readonly packages: ReadonlyMap<string, string>;
+}
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+const milliseconds = ({ ms }: Result): string => spreadText(ms, ms.median < 100 ? 2 : 0);
+
+function goalRow({ work, wanted, measured, reached }: Goal): string[] {
+  return [work, wanted, measured, reached === undefined ? '' : reached ? 'reached' : '**not reached**'];
+}
+
+function workloadPart({ workload, failures }: Outcome, results: Results): string {
+  const found = [...(results.get(workload.name)?.values() ?? [])];
+  const withLoop = found.some(({ loopMs }) => loopMs !== undefined);
+  const withUnits = workload.name === 'fleet';
+  const figures = [...new Set(found.flatMap((result) => Object.keys(result.figures)))];
+  const head = [
+    'contestant',
+    'ms',
+    'times the limit',
+    ...(withUnits ? ['files a second'] : []),
+    'memory, MiB more',
+    ...(withLoop ? ['event loop, ms'] : []),
+    ...figures,
+  ];
+  const rows = found.map((result) => [
+    titleOf(result.contestant),
+    milliseconds(result),
+    result.ratio === undefined ? '' : spreadText(result.ratio),
+    ...(withUnits ? [((workload.units ?? 0) / (result.ms.median / 1000)).toFixed(0)] : []),
+    result.memoryMiB.median.toFixed(1),
+    ...(withLoop ? [result.loopMs === undefined ? '' : spreadText(result.loopMs, 1)] : []),
+    ...figures.map((name) => result.figures[name]?.median.toFixed(1) ?? ''),
+  ]);
+  const failed = [...failures].map(([name, reason]) => `- ${titleOf(name)} failed: ${reason}`);
+  return [
+    `### \`${workload.name}\`: ${workload.title}`,
+    `Rounds: ${found[0]?.samples ?? 0}.`,
+    table(head, rows),
+    ...(failed.length > 0 ? [failed.join('\n')] : []),
+  ].join('\n\n');
+}
+
+/** What one migration costs, the more there are, in microseconds. */
+function growthPart(results: Results): string {
+  const counts = [10, 100, 1000];
+  const contestants = [...(results.get('fresh-1000')?.keys() ?? [])];
+  const cost = (contestant: string, count: number): string => {
+    const ms = results.get(`fresh-${count}`)?.get(contestant)?.ms.median;
+    return ms === undefined ? '' : ((ms / count) * 1000).toFixed(0);
+  };
+  return table(
+    ['contestant', ...counts.map((count) => `of ${count.toLocaleString('en')}`)],
+    contestants.map((name) => [titleOf(name), ...counts.map((count) => cost(name, count))]),
+  );
+}
+
+/** Everything that was measured, as a page. */
+export function pageOf({ outcomes, results, machine, packages }: Run): string {
+  const goals = goalsOf(results);
+  const judged = goals.filter(({ reached }) => reached !== undefined);
+  const reached = judged.filter((goal) => goal.reached === true).length;
+  const versions = [...packages].map(([name, version]) => `${name} ${version}`).join(', ');
+  return `# Benchmarks
+
+What the project costs beside a bare driver that does the same, and beside other tools. \`npm run bench\` wrote this page; the
+figures are those of one run on one machine, and the ratios are what counts.
+
+![How many times the limit each tool takes](benchmarks.svg)
+
+## The goals
+
+${reached} of ${judged.length} reached. A figure is the median, with the least and the most in brackets.
+
+${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
+
+## How it is measured
+
+- Each sample is a process of its own. It prepares, loads its modules, and measures one section with the clock of the
+  process: what the first call in a program costs, not what the thousandth does.
+- The contestants take turns: each once in a round, and each round another one first. A ratio is that of two samples of
+  the same round.
+- After each sample the database is looked at: its schema, its rows, and how many migrations its history holds. A sample
+  that is not right is a failure and not a figure.
+- **The limit** is the same SQL on a bare \`sqlite3\` handle with the same pragmas: one call and one transaction for each
+  migration, with a history row like the project's own. Its SQL lies in memory before the clock starts. Where nothing is
+  pending it opens the database, reads \`user_version\` and closes it. For a legacy file it is what a person would write by
+  hand for that very file, in one transaction (\`tests/benchmarks/legacy\`).
+- Everybody gets the same pragmas: a write-ahead log and \`synchronous = FULL\`; legacy files keep their rollback journal,
+  with EXTRA. No copies are made, except where the copy is what is measured.
+- **A folder** means files that are found and read anew at each call, **values** that they were read once, as a bundle
+  has them. **Guards off** is \`countRows: false, fullCheckBytes: 0\`.
+- Memory is by how much the section raised the peak of the process (\`maxRSS\`). The event loop was watched with a timer
+  each millisecond; the figure is the longest time that it was late.
+
+\`\`\`sh
+npm run bench                                             # all of it, within 15 minutes on two cores; writes this page
+npm run bench -- --workload open-100 --rounds 5           # one workload, printed
+npm run bench -- --workload fresh --only folder           # the workloads and contestants that begin so
+\`\`\`
+
+The first run installs what is measured against (\`tests/benchmarks/package.json\`), which the project's own install leaves
+out.
+
+## The machine
+
+${table(['', ''], [...machine, ['packages', versions]])}
+
+## What others do less of
+
+The project compares checksums, keeps times, texts and a chain of hashes, takes a lock across processes, and looks before and
+after each step for rows and objects that are gone. Beside it:
+
+${table(
+  ['', 'what is less'],
+  [...lesserWork].map(([title, less]) => [title, less]),
+)}
+
+## The work
+
+${outcomes.map((outcome) => workloadPart(outcome, results)).join('\n\n')}
+
+## What one migration costs, the more there are
+
+Microseconds a migration on a fresh file (medians).
+
+${growthPart(results)}
+`;
+}
