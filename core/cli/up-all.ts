@@ -30,6 +30,7 @@ type UpAllOptions = Omit<ChangeOptions, 'database'> &
     readonly all: readonly string[];
     readonly to?: number;
     readonly legacyMode?: LegacyMode;
+    readonly adopt?: boolean;
   };
 
 export function addFleetOptions(command: Command): Command {
@@ -76,7 +77,7 @@ export function refuseFleetOptions({ concurrency, stopAfter, canary }: FleetComm
 export async function upAll(options: UpAllOptions, output: Output): Promise<number> {
   const { findDatabases, planAll, upgradeAll } = await import('../index.js');
   const { databases, leftOut } = await findDatabases(options.all);
-  const { concurrency, stopAfter, canary, to, legacyMode } = options;
+  const { concurrency, stopAfter, canary, to, legacyMode, adopt } = options;
   const display = await showFleet(databases.length, output);
   const signal = abortOnSignals((name) => {
     display.end();
@@ -94,7 +95,7 @@ export async function upAll(options: UpAllOptions, output: Output): Promise<numb
   const summary =
     options.dryRun === true
       ? await planAll({ ...settings, onResult })
-      : await upgradeAll({ ...settings, legacyMode, canary, onResult });
+      : await upgradeAll({ ...settings, legacyMode, adopt, canary, onResult });
   display.end();
   output.result({ kind: 'summary', ...summary, failures: summary.failures.map(outcomeDocument), leftOut }, [
     ...describeSummary(summary),

@@ -86,34 +86,39 @@ export interface UpgradeSummary extends FleetSummary {
  */
 export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSummary> {
   refuseUnknownOptions('upgradeAll', options, upgradeAllOptionNames);
-  const { databases, signal, canary, onResult, onProgress } = options;
+  const { databases, concurrency, stopAfter, signal, canary, onResult, onProgress, ...each } = options;
   resolveSettings(options);
   const source = await resolveSource(options);
   const terms = upTo(options.to);
   refuseUnknownTarget(terms.goal, source.migrations);
   const refuseMixedBackups = backupNames(options);
-  const fleet = new Fleet<Exclude<UpgradeOutcome, Unfinished>>(options, {
-    intent: 'write',
-    canary: canary === undefined ? 0 : atLeastOne(canary, 0, 'canary'),
-    tell: safeProgress(onResult, source.logger),
-    async visit(database, file, stop) {
-      refuseMixedBackups(file);
-      const report = await changeFile({
-        source,
-        file,
-        options: {
-          ...options,
-          database,
-          signal: stop,
-          onProgress: (event) => onProgress?.(event, database),
-        },
-        terms,
-        started: performance.now(),
-      });
-      const kind = report.upToDate ? 'upToDate' : report.wouldDo === undefined ? 'upgraded' : 'left';
-      return { kind, database, report };
+  const fleet = new Fleet<Exclude<UpgradeOutcome, Unfinished>>(
+    { concurrency, stopAfter },
+    {
+      intent: 'write',
+      canary: canary === undefined ? 0 : atLeastOne(canary, 0, 'canary'),
+      tell: safeProgress(onResult, source.logger),
+      async visit(database, file, stop) {
+        refuseMixedBackups(file);
+        const report = await changeFile({
+          source,
+          file,
+          options: {
+            ...each,
+            migrations: source.migrations,
+            code: undefined,
+            database,
+            signal: stop,
+            onProgress: (event) => onProgress?.(event, database),
+          },
+          terms,
+          started: performance.now(),
+        });
+        const kind = report.upToDate ? 'upToDate' : report.wouldDo === undefined ? 'upgraded' : 'left';
+        return { kind, database, report };
+      },
     },
-  });
+  );
   const summary = await fleet.visitAll(await pathsOf(databases), signal);
   return {
     ...summary,
@@ -147,20 +152,23 @@ export interface PlanSummary extends FleetSummary {
  */
 export async function planAll(options: PlanAllOptions): Promise<PlanSummary> {
   refuseUnknownOptions('planAll', options, planAllOptionNames);
-  const { databases, signal, onResult } = options;
+  const { databases, concurrency, stopAfter, signal, onResult, ...each } = options;
   resolveSettings(options);
   const source = await resolveSource(options);
   const terms = upTo(options.to);
   refuseUnknownTarget(terms.goal, source.migrations);
-  const fleet = new Fleet<Exclude<PlanOutcome, Unfinished>>(options, {
-    intent: 'read',
-    canary: 0,
-    tell: safeProgress(onResult, source.logger),
-    async visit(database, file) {
-      const plan = await planFile(source, file, { ...options, database }, terms);
-      return { kind: plan.upToDate ? 'upToDate' : 'planned', database, plan };
+  const fleet = new Fleet<Exclude<PlanOutcome, Unfinished>>(
+    { concurrency, stopAfter },
+    {
+      intent: 'read',
+      canary: 0,
+      tell: safeProgress(onResult, source.logger),
+      async visit(database, file) {
+        const plan = await planFile(source, file, { ...each, database }, terms);
+        return { kind: plan.upToDate ? 'upToDate' : 'planned', database, plan };
+      },
     },
-  });
+  );
   const summary = await fleet.visitAll(await pathsOf(databases), signal);
   return { ...summary, planned: fleet.count('planned'), upToDate: fleet.count('upToDate') };
 }

@@ -18,6 +18,7 @@ import { CrowdDriver } from '../support/crowd-driver.js';
 import { fleetMigrations, FleetFolder } from '../support/fleet-folder.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import { migrationOf } from '../support/migration-values.js';
+import { otherDatabases } from '../support/other-histories.js';
 
 let folder: FleetFolder;
 
@@ -238,6 +239,19 @@ describe('a bad database among them', () => {
     expect(summary).toMatchObject({ ...everything, left: 1, upgraded: 0 });
     expect((await upgrade(options)).kinds).toEqual({ 'old.db': 'upgraded' });
   });
+});
+
+test('databases of another tool are taken over where adopt says so, and refused otherwise', async () => {
+  const [other] = otherDatabases;
+  if (other === undefined) throw new Error('There is no database of another tool.');
+  const databases = [folder.at('one.db'), folder.at('two.db')];
+  for (const database of databases) await other.make(database);
+  const sql = folder.at('sql');
+  await mkdir(sql);
+  for (const [name, text] of Object.entries(other.files)) await writeFile(folder.at(`sql/${name}`), text);
+  expect((await upgrade({ databases, migrations: sql })).summary).toMatchObject({ failed: 2 });
+  const { summary } = await upgrade({ databases, migrations: sql, adopt: true, concurrency: 2, canary: 1 });
+  expect(summary).toMatchObject({ ...everything, upgraded: 2 });
 });
 
 describe('two names of one file', () => {
