@@ -85,6 +85,6 @@ function origin({ found, claimed, evident, rolledBack }: UpgradeReport): string 
     case 'managed':
       return rolledBack[0] === undefined ? 'a managed database' : `at version ${rolledBack[0].version}`;
     case 'foreign':
-      return 'foreign';
+      return 'a database of which another tool kept the history';
   }
 }

@@ -13,7 +13,10 @@ export function hasChecksum(sql: string, checksum: string): boolean | undefined 
   if (/^-?\d{1,10}$/.test(checksum)) return Number(checksum) === lineChecksum(sql);
   const algorithm = /^[0-9a-f]+$/i.test(checksum) ? algorithms[checksum.length] : undefined;
   if (algorithm === undefined) return undefined;
-  return createHash(algorithm).update(sql, 'utf8').digest('hex') === checksum.toLowerCase();
+  // The tool may have read the file with the line ends of Windows.
+  return [sql, sql.replaceAll('\n', '\r\n')].some(
+    (text) => createHash(algorithm).update(text, 'utf8').digest('hex') === checksum.toLowerCase(),
+  );
 }
 
 /** "Flyway": the CRC-32 of the lines without their ends, as a signed number of 32 bits. */

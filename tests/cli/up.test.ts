@@ -248,11 +248,11 @@ describe('migrations of another program', () => {
     expect((await folder.run('verify', ...source)).status).toBe(0);
   });
 
-  test('know no past without --legacy: a database with tables is foreign', async () => {
+  test('know no past without --legacy: a number in user_version is that of another program', async () => {
     const migrations = await folder.files('sql', files);
     const end = await up('--database', await oldNotes(), '--migrations', migrations, '--json');
     expect(end.status).toBe(1);
-    expect(documentOf(end)).toMatchObject({ error: { code: 'FOREIGN_DATABASE' } });
+    expect(documentOf(end)).toMatchObject({ error: { code: 'OTHER_HISTORY' } });
   });
 
   test('that fail are rolled back, named with statement and line, and continued from', async () => {
