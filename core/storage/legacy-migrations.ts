@@ -26,6 +26,7 @@ import {
 import type { AllowedLoss } from './migration-guards.js';
 import { refuseUnmetRequirements, refuseWithoutDatabase } from './migration-requirements.js';
 import { appliedTwice } from './history-chain.js';
+import { fillHistory } from './history-filling.js';
 import { findSigns } from './history-tampering.js';
 import { keptMigrations } from './kept-migrations.js';
 import type { Replay } from './migration-replay.js';
@@ -124,6 +125,11 @@ export class LegacyBridge implements Bridge {
     await refuseWithoutDatabase(this.source.driver, plan.pending);
     return { state, plan, from: stateLabel(state) };
   }
+
+  readonly fillHistory = async (db: DatabaseBridge, state: DatabaseState): Promise<void> => {
+    const { historyTable, migrations } = this.source;
+    if (state.kind === 'managed') await fillHistory(db, historyTable, state.applied, migrations);
+  };
 
   readonly adopt = async (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
     const { historyTable, logger } = this.source;

@@ -117,6 +117,10 @@ class HistoryRow {
     throw this.fault(`${JSON.stringify(value)} in ${column}, where text belongs`);
   }
 
+  textOrNone(column: string): string {
+    return this.row[column] === null ? '' : this.text(column);
+  }
+
   optionalText(column: string): string | undefined {
     const value = this.row[column];
     return typeof value === 'string' ? value : undefined;
@@ -182,7 +186,7 @@ function toAppliedMigration(table: HistoryTable, values: Row): AppliedMigration 
     version: row.wholeNumber('version'),
     filename: row.text('filename'),
     description: row.text('description'),
-    checksum: row.text('checksum'),
+    checksum: row.textOrNone('checksum'),
     appliedAt: row.text('applied_at'),
     executionTimeMs: row.wholeNumber('execution_time_ms'),
     status: row.oneOf('status', statuses),
@@ -359,6 +363,19 @@ export function attemptAt(
         ? { up: migration.sql, down: migration.down?.sql }
         : { up: undefined, down: undefined },
   };
+}
+
+/** Whether the file of a number is another one than the one that was applied, and not the same under a new name. */
+export function isOtherFile(
+  applied: Pick<AppliedMigration, 'checksum' | 'filename'>,
+  migration: Pick<Migration, 'checksum' | 'filename'>,
+): boolean {
+  return isChanged(applied, migration) && stemOf(applied.filename) !== stemOf(migration.filename);
+}
+
+/** The name of a file without what may be written in two ways. */
+function stemOf(filename: string): string {
+  return filename.replace(/(\.up)?\.sql$/, '').replace(/^0+/, '');
 }
 
 /** Whether a migration is not the one that was applied. Where no checksum was recorded, nobody can tell. */

@@ -29,6 +29,8 @@ export interface BaselineResult {
 export interface Bridge {
   /** Looks at the database and says what is to be done; called inside each transaction before it does anything. */
   readonly look: (db: DatabaseBridge) => Promise<UpgradeWork>;
+  /** Fills in what the history does not say of what stands applied, before the first step. */
+  readonly fillHistory: (db: DatabaseBridge, state: DatabaseState) => Promise<void>;
   /** Completes what is partly there, inside the open transaction, and says what the history must record. */
   readonly adopt: (db: DatabaseBridge, work: UpgradeWork) => Promise<BaselineResult>;
   /** The database's own triggers on what the migrations with these versions write. */

@@ -189,6 +189,7 @@ export class UpgradeSteps {
   /** Everything that has to be sure before the first write. */
   private async prepare(work: UpgradeWork): Promise<void> {
     if (work.state.kind !== 'absent' && work.state.kind !== 'empty') await this.connection.secure(work.from);
+    await this.request.bridge.fillHistory(this.db, work.state);
     this.before = await this.stock.now();
   }
 

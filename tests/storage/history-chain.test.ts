@@ -225,6 +225,33 @@ describe.each(cases)('the history, in $journal mode, by $driver.name,', ({ journ
       expect(await tampering()).toEqual([expect.stringMatching(/^row 1 /)]);
     });
 
+    it('keeps the texts and the releases of files that fit, from the next file on', async () => {
+      await scratch.run("UPDATE schema_migrations SET checksum = '' WHERE id = 3");
+      await upgradeDatabase(source());
+      expect(
+        await scratch.rows('SELECT id, checksum, release, up_sql, down_sql FROM schema_migrations LIMIT 3'),
+      ).toEqual([
+        {
+          id: 1,
+          checksum: checksumOf(files['001_one.sql']),
+          release: '1.0.0',
+          up_sql: files['001_one.sql'],
+          down_sql: null,
+        },
+        expect.objectContaining({ id: 2, up_sql: null }),
+        {
+          id: 3,
+          checksum: checksumOf(files['002_two.sql']),
+          release: null,
+          up_sql: files['002_two.sql'],
+          down_sql: files['002_two.down.sql'],
+        },
+      ]);
+      expect(await tampering()).toEqual([]);
+      await scratch.write({ '002_two.sql': 'CREATE TABLE other (a);' });
+      await expect(upgradeDatabase(source())).rejects.toMatchObject({ code: 'CHANGED_MIGRATION' });
+    });
+
     it('gets them in the transaction of that file, and not where it is stopped', async () => {
       const before = await columns();
       const controller = new AbortController();

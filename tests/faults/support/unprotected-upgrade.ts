@@ -59,6 +59,7 @@ function decidedOnce(bridge: Bridge, decided: UpgradeWork): Bridge {
     },
     adopt: (db, work) => bridge.adopt(db, work),
     verify: (db, last) => bridge.verify(db, last),
+    fillHistory: () => Promise.resolve(),
     ownTriggers: (db, versions) => bridge.ownTriggers(db, versions),
   };
 }
