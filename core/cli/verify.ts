@@ -112,6 +112,7 @@ function describe(found: Verification): string[] {
     ),
     ...checksSection(found.checks),
     ...section('Broken foreign keys, counted at the upgrade', known.map(describeViolation)),
+    ...changedFilesSection('Ways back that are others than when they were applied', found.changedWaysBack),
     ...section('Rows that break a rule of their table', integrity.brokenRules),
     ...section('Indexes that REINDEX would mend', integrity.staleIndexes),
     ...section(

@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { readKeptTexts, type AppliedMigration, type HistoryTable } from './migration-history.js';
+import { isChanged, readKeptTexts, type AppliedMigration, type HistoryTable } from './migration-history.js';
 import { changedMigrations } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import { fileDifference } from './text-difference.js';
@@ -15,6 +15,35 @@ export interface ChangedFile {
    * and of one that an earlier version of this package applied.
    */
   readonly difference: readonly string[] | undefined;
+}
+
+/**
+ * Finds the ways back that are not those which were there when their migrations were applied. That is no fault: a way back
+ * may be corrected, and the one of the file is what runs.
+ */
+export async function readChangedWaysBack(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  applied: readonly AppliedMigration[],
+  known: readonly Migration[],
+): Promise<ChangedFile[]> {
+  const versions = new Map(known.map((migration) => [migration.version, migration]));
+  const files: ChangedFile[] = [];
+  for (const attempt of applied) {
+    const file = versions.get(attempt.version);
+    if (file === undefined || file.code !== undefined || isChanged(attempt, file)) continue;
+    const { up, down = '' } = await readKeptTexts(db, table, attempt.version);
+    const now = file.down?.sql ?? '';
+    // Without any text the row is older than the texts.
+    if (up === undefined || down === now) continue;
+    files.push({
+      version: file.version,
+      filename: file.down?.filename ?? file.filename.replace(/(\.up)?\.sql$/, '.down.sql'),
+      appliedAt: attempt.appliedAt,
+      difference: fileDifference(down, now),
+    });
+  }
+  return files;
 }
 
 /** Finds the applied migrations whose files have changed, with what the history kept of them held against them. */

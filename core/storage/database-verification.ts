@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { FileAccessError } from '../errors.js';
-import { readChangedFiles, type ChangedFile } from './changed-files.js';
+import { readChangedFiles, readChangedWaysBack, type ChangedFile } from './changed-files.js';
 import { findChecks, runChecks, type CheckResult } from './database-checks.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { checkIntegrity, type IntegrityResult } from './database-integrity.js';
@@ -44,6 +44,8 @@ export interface Verification {
   readonly pending: readonly string[];
   /** The applied files that are not what they were when they were applied. The schema is held against today's. */
   readonly changed: readonly ChangedFile[];
+  /** The ways back that are not what they were when their migrations were applied; a note, and no fault. */
+  readonly changedWaysBack: readonly ChangedFile[];
   /** Rows of the history that were changed, moved or taken out by hand, as sentences. */
   readonly tampering: readonly string[];
   /** What is missing or different, against the files that stand applied, with the statements that would mend it. */
@@ -145,6 +147,7 @@ export async function verifyDatabase(
     const live = await readSchema(db, historyTable);
     const drift = diagnose(expected, live).map((finding) => finding.drift);
     const changed = await readChangedFiles(db, historyTable, applied, resolved.migrations);
+    const changedWaysBack = await readChangedWaysBack(db, historyTable, applied, resolved.migrations);
     const integrity = await checkIntegrity(db, 'full');
     const violations = await countViolations(db);
     const broken = newViolations(
@@ -168,6 +171,7 @@ export async function verifyDatabase(
         userVersion === undefined,
       pending,
       changed,
+      changedWaysBack,
       tampering,
       drift,
       extras: extrasOf(expected, withoutTables(live, await tablesOfOtherTools(db, historyTable))),

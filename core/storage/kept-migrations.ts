@@ -1,12 +1,12 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import type { ManagedState } from './database-state.js';
 import { checksumOf, parseDown, parseMigration } from './migration-files.js';
-import { readKeptTexts, type HistoryTable } from './migration-history.js';
+import { isOtherFile, readKeptTexts, type HistoryTable } from './migration-history.js';
 import type { Migration } from './migration.js';
 
 /**
- * Makes migrations of what the history kept of files that this program does not have, so that an older program can undo
- * what a newer one applied.
+ * Makes migrations of what the history kept of files that this program does not have, or has without their way back, so
+ * that an older program can undo what a newer one applied.
  *
  * @throws MigrationFileError when a text that was kept is no migration any more
  */
@@ -16,11 +16,14 @@ export async function keptMigrations(
   { applied }: ManagedState,
   known: readonly Migration[],
 ): Promise<Migration[]> {
-  const versions = new Set(known.map(({ version }) => version));
+  const files = new Map(known.map((migration) => [migration.version, migration]));
   const options = { historyTable: table.name };
   const kept: Migration[] = [];
-  for (const { version, filename, checksum } of applied) {
-    if (versions.has(version)) continue;
+  for (const attempt of applied) {
+    const { version, filename, checksum } = attempt;
+    const file = files.get(version);
+    const isUndoable = file?.down !== undefined || file?.code !== undefined;
+    if (file !== undefined && isUndoable && !isOtherFile(attempt, file)) continue;
     const { up, down } = await readKeptTexts(db, table, version);
     if (up === undefined || checksumOf(up) !== checksum) continue;
     const migration = parseMigration(filename, Buffer.from(up), options);

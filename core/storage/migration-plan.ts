@@ -7,7 +7,7 @@ import {
 } from '../errors.js';
 import type { DatabaseState, ManagedState } from './database-state.js';
 import type { FileEvidence } from './legacy-evidence.js';
-import { isChanged, type AppliedMigration } from './migration-history.js';
+import { isChanged, isOtherFile, type AppliedMigration } from './migration-history.js';
 import type { Migration } from './migration.js';
 import { describeHistory, type OtherHistory } from './other-history.js';
 
@@ -100,9 +100,15 @@ export function changedMigrations(
   });
 }
 
-/** The name of a file without what may be written in two ways. */
-function stemOf(filename: string): string {
-  return filename.replace(/(\.up)?\.sql$/, '').replace(/^0+/, '');
+function otherFile(applied: AppliedMigration, file: Migration): HistoryConflictError {
+  return new HistoryConflictError(
+    'CHANGED_MIGRATION',
+    `Number ${applied.version} was applied on ${applied.appliedAt} as ${applied.filename}, and among the files it is ${file.filename}, which says something else.`,
+    applied.version,
+    {
+      hint: 'If two branches took the same number, give the file that this database has not applied the next free one, and put the other one back. If the file was renamed and changed, "upgrade-bridge verify" shows what changed.',
+    },
+  );
 }
 
 /** @throws HistoryConflictError (CHANGED_MIGRATION) when an applied file was changed */
@@ -113,15 +119,7 @@ export function refuseChanged(
   const [first] = changedMigrations(applied, versions);
   if (first === undefined) return;
   const { applied: changed, file } = first;
-  if (stemOf(changed.filename) !== stemOf(file.filename))
-    throw new HistoryConflictError(
-      'CHANGED_MIGRATION',
-      `Number ${changed.version} was applied on ${changed.appliedAt} as ${changed.filename}, and among the files it is ${file.filename}, which says something else.`,
-      changed.version,
-      {
-        hint: 'If two branches took the same number, give the file that this database has not applied the next free one, and put the other one back. If the file was only renamed and changed, "upgrade-bridge verify" shows what changed.',
-      },
-    );
+  if (isOtherFile(changed, file)) throw otherFile(changed, file);
   throw new HistoryConflictError(
     'CHANGED_MIGRATION',
     `Migration ${file.filename} was changed after it was applied on ${changed.appliedAt}: its checksum was ${changed.checksum.slice(0, 12)}… and is ${file.checksum.slice(0, 12)}….`,
@@ -219,6 +217,10 @@ function planUndo(
   goal: Goal,
 ): readonly RollBack[] {
   const undone = applied.filter(({ version }) => undoes(goal, version)).reverse();
+  for (const attempt of undone) {
+    const file = versions.get(attempt.version);
+    if (file !== undefined && isOtherFile(attempt, file)) throw otherFile(attempt, file);
+  }
   const without = undone.filter(({ version }) => !hasWayBack(versions.get(version)));
   if (without[0] !== undefined)
     throw new HistoryConflictError(
@@ -266,7 +268,8 @@ function planManaged(
 ): MigrationPlan {
   refuseUnknownTarget(goal, known, applied);
   const versions = new Map([...kept, ...known].map((migration) => [migration.version, migration]));
-  const undo = planUndo(applied, versions, goal);
+  const undoable = new Map([...known, ...kept].map((migration) => [migration.version, migration]));
+  const undo = planUndo(applied, undoable, goal);
   const undone = new Set(undo.map(({ migration }) => migration.version));
   const standing = applied.filter(({ version }) => !undone.has(version));
   refuseNewer(standing, appliesNothing(goal) ? inOrder(versions) : known);
@@ -303,7 +306,8 @@ function otherHistory(other: OtherHistory): OtherHistoryError {
  * held, because another process may have upgraded while we waited.
  *
  * @param known the files, by version
- * @param kept migrations that are no files of this program, made from what the history kept of them: used only to undo
+ * @param kept migrations that are no files of this program, or have no way back there, made from what the history kept of
+ *   them: used only to undo
  * @throws ForeignDatabaseError when the database is not ours
  * @throws OtherHistoryError when another tool keeps the history, and nobody has asked to take it over
  * @throws NewerDatabaseError when the history has a migration newer than every known one

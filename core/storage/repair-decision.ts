@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { InvalidOptionError, isSqliteError, messageOf, UpgradeBridgeError } from '../errors.js';
-import { readChangedFiles, type ChangedFile } from './changed-files.js';
+import { readChangedFiles, readChangedWaysBack, type ChangedFile } from './changed-files.js';
 import { foreignKeyName, type Inventory } from './database-inventory.js';
 import { stateLabel, userVersionFor, type ManagedState } from './database-state.js';
 import { findSigns } from './history-tampering.js';
@@ -73,6 +73,9 @@ export async function decideRepair(
   refuseMissing(kept, files);
   if (!wishes.acceptChanged) refuseChanged(kept, files);
   const changes = await readChangedFiles(db, source.historyTable, kept, source.migrations);
+  const waysBack = wishes.acceptChanged
+    ? await readChangedWaysBack(db, source.historyTable, kept, source.migrations)
+    : [];
   const standing = source.migrations.filter(({ version }) =>
     [...kept, ...markedApplied].some((each) => each.version === version),
   );
@@ -88,6 +91,8 @@ export async function decideRepair(
         ? 'accepted the changed file'
         : `accepted the changed file: ${summarizeDifference(difference)}`,
     );
+  for (const { version, filename, difference } of waysBack)
+    rows.note(version, `accepted ${filename} as it is now: ${summarizeDifference(difference ?? [])}`);
   for (const { version, label } of mending.labels) rows.complete(version, label);
   for (const sentence of tampering)
     rows.noteDatabase(`accepted a history that was changed by hand: ${sentence}`);
@@ -103,7 +108,7 @@ export async function decideRepair(
     standing: standing.map(({ version }) => version),
     userVersion,
     acceptedTampering: tampering,
-    acceptedChanges: changes,
+    acceptedChanges: [...changes, ...waysBack],
     markedApplied,
     markedPending,
     mended: mending.mended,

@@ -220,6 +220,7 @@ What to do (2):
       ok: false,
       pending: [],
       changed: [],
+      changedWaysBack: [],
       tampering: [],
       drift: [
         {

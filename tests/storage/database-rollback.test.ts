@@ -1,3 +1,6 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import {
@@ -6,6 +9,7 @@ import {
   InvalidOptionError,
   MigrationFailedError,
   moveDatabase,
+  repairHistory,
   rollBackDatabase,
   upgradeDatabase,
   verifyDatabase,
@@ -412,6 +416,41 @@ describe.each(journalModes)('going back, in %s mode,', (journal) => {
     const report = await down({ to: 0, allowLoss: true, backup: {} });
     expect(report.backup).toMatch(/-v4-to-v0$/);
     expect((await dumpDatabase(report.backup ?? '')).tables).toEqual(before.tables);
+  });
+
+  it('undoes by the text that the history kept where the file has lost its way back, when asked', async () => {
+    await upgrade(2);
+    await rm(join(scratch.migrations, '002_tags.down.sql'));
+    await expect(down()).rejects.toMatchObject({ code: 'NO_WAY_BACK' });
+    expect(await down({ fromHistory: true, allowLoss: true })).toMatchObject({ version: 1 });
+    expect(await scratch.objects()).not.toContain('table tags');
+  });
+
+  it('undoes nothing by the way back of another file that has taken the number', async () => {
+    await upgrade(2);
+    for (const name of ['002_tags.sql', '002_tags.down.sql']) await rm(join(scratch.migrations, name));
+    await scratch.write({
+      '002_theirs.sql': 'CREATE TABLE theirs (a);',
+      '002_theirs.down.sql': 'DROP TABLE notes;',
+    });
+    await expect(down({ allowLoss: true })).rejects.toMatchObject({
+      code: 'CHANGED_MIGRATION',
+      message: expect.stringMatching(/as 002_tags\.sql, and among the files it is 002_theirs\.sql/),
+    });
+    expect(await down({ fromHistory: true, allowLoss: true })).toMatchObject({ version: 1 });
+    expect(await scratch.objects()).toEqual(expect.arrayContaining(['table notes']));
+  });
+
+  it('runs a way back that was corrected, which verify tells and repair takes down', async () => {
+    await upgrade(2);
+    await scratch.write({ '002_tags.down.sql': '-- Corrected.\nDROP TABLE tags;' });
+    expect(await verifyDatabase(scratch.path, source())).toMatchObject({
+      changed: [],
+      changedWaysBack: [{ filename: '002_tags.down.sql', difference: expect.arrayContaining([]) }],
+    });
+    await repairHistory(source());
+    expect(await verifyDatabase(scratch.path, source())).toMatchObject({ changedWaysBack: [] });
+    expect(await down()).toMatchObject({ version: 1 });
   });
 
   it('says which older copies it has removed', async () => {

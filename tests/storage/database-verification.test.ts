@@ -54,6 +54,7 @@ describe.each(['wal', 'delete'] as const)('verifyDatabase, in %s mode', (journal
       ok: true,
       pending: [],
       changed: [],
+      changedWaysBack: [],
       tampering: [],
       drift: [],
       extras: [],
