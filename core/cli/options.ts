@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { driverNames, type DriverName } from '../database/drivers.js';
 import type { MigrationSource } from '../index.js';
+import { loadCode } from './code-module.js';
 import { readLegacyVersions } from './legacy-file.js';
 import { commandLogger, logLevels, type LogLevel } from './log.js';
 
@@ -22,6 +23,7 @@ export interface HistoryTableOptions {
 /** What a command takes that holds the database against files. */
 export interface SourceOptions extends DatabaseOptions, HistoryTableOptions {
   readonly migrations?: string;
+  readonly code?: string;
   readonly legacy?: string;
 }
 
@@ -39,6 +41,11 @@ export function addSourceOptions(command: Command): Command {
     .option(
       '--migrations <dir>',
       "the folder of SQL files (default: the world storage layer's own)",
+      once(path),
+    )
+    .option(
+      '--code <module>',
+      'a JavaScript module of migrations in code, beside the files of --migrations, or all there are without',
       once(path),
     )
     .option(
@@ -133,15 +140,18 @@ export function versions(value: string): number[] {
 
 /**
  * The files and the past that the options name. Old versions mean something only to the files that they are about:
- * with a folder of its own and no table, there is no past.
+ * with a folder or code of its own and no table, there is no past.
  *
+ * @throws InvalidOptionError when the module of migrations in code cannot be used
  * @throws MigrationFileError (BAD_LEGACY_TABLE) when the table cannot be used
  */
 export async function sourceOf(options: Omit<SourceOptions, 'database'>): Promise<MigrationSource> {
   const { worldLegacyVersions, worldMigrationsDir } = await import('../index.js');
-  const ownPast = options.migrations === undefined ? worldLegacyVersions : undefined;
+  const isOwn = options.migrations === undefined && options.code === undefined;
+  const ownPast = isOwn ? worldLegacyVersions : undefined;
   return {
-    migrations: options.migrations ?? worldMigrationsDir,
+    migrations: options.migrations ?? (isOwn ? worldMigrationsDir : []),
+    code: options.code === undefined ? undefined : await loadCode(options.code),
     legacy: options.legacy === undefined ? ownPast : await readLegacyVersions(options.legacy),
     historyTable: options.historyTable,
     driver: options.driver,

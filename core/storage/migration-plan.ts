@@ -61,6 +61,16 @@ export function refuseOutsideTransaction({ undo, pending }: MigrationPlan): void
   );
 }
 
+function isOfCode({ filename }: AppliedMigration): boolean {
+  return filename.endsWith(' (code)');
+}
+
+function hintForCode(applied: AppliedMigration): string {
+  return isOfCode(applied)
+    ? 'It is a migration in code: give the module that has it (the option code, --code MODULE). '
+    : '';
+}
+
 /** @throws NewerDatabaseError when the newest applied migration is newer than every known one */
 export function refuseNewer(applied: readonly AppliedMigration[], known: readonly Migration[]): void {
   const program = known.at(-1)?.version ?? 0;
@@ -70,7 +80,7 @@ export function refuseNewer(applied: readonly AppliedMigration[], known: readonl
     `The database is at version ${newest.version} (${newest.filename}), and this program knows versions up to ${program}.`,
     newest.version,
     program,
-    { hint: 'Use the program that wrote it, or a newer one. Nothing was changed.' },
+    { hint: `${hintForCode(newest)}Use the program that wrote it, or a newer one. Nothing was changed.` },
   );
 }
 
@@ -85,7 +95,11 @@ export function refuseMissing(
     'MISSING_MIGRATION',
     `Migration ${missing.filename} was applied on ${missing.appliedAt} and is not among the files.`,
     missing.version,
-    { hint: 'Put the file back: the files are the only description of how the database came to be.' },
+    {
+      hint: isOfCode(missing)
+        ? `${hintForCode(missing)}Code that is gone has to be put back.`
+        : 'Put the file back: the files are the only description of how the database came to be.',
+    },
   );
 }
 
