@@ -9,7 +9,7 @@ import { backupPath, backupPlaceOf, type Backup } from './backup-files.js';
 import { refuseWhenAborted } from './copy-failures.js';
 import { hasOrphanedLog, resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { countedRows, takePicture } from './database-picture.js';
-import { nameReadError } from './database-state.js';
+import { nameFileError } from './database-reading.js';
 import { databaseBytes, requireSpace } from './free-space.js';
 import { findHistories } from './history-table.js';
 import { checkedWaitMs } from './migration-lock.js';
@@ -119,7 +119,7 @@ export async function createBackup(databasePath: string, options: CreateBackupOp
       await source.close();
     }
   } catch (error) {
-    throw nameReadError(error, databasePath);
+    throw await nameFileError(error, file);
   }
 }
 

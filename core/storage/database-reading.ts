@@ -1,8 +1,11 @@
+import { access, constants } from 'node:fs/promises';
+
 import type { DatabaseDriver, LocalBridge, OpenMode } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
-import { FileAccessError, LockedError, UpgradeBridgeError } from '../errors.js';
+import { DatabaseError, FileAccessError, LockedError, UpgradeBridgeError } from '../errors.js';
 import type { DatabaseFile } from './database-file.js';
 import { nameReadError } from './database-state.js';
+import { systemErrorCode } from './file-system.js';
 
 /**
  * Carries out reading work on a connection of its own, on one and the same state of the database.
@@ -24,22 +27,45 @@ export async function readDatabase<Result>(
       await db.close();
     }
   } catch (error) {
-    throw withoutJournal(nameReadError(error, file.path), file);
+    throw await nameFileError(error, file);
   }
 }
 
-/** Where no journal waits, SQLite could not read because a database in WAL mode needs files beside it ("Write-Ahead Logging"). */
-function withoutJournal(error: unknown, file: DatabaseFile): unknown {
-  const waits = file.journalBytes > 0 || file.walBytes > 0;
-  if (waits || !(error instanceof UpgradeBridgeError) || error.code !== 'NEEDS_RECOVERY') return error;
+/**
+ * Gives a failure to read a database its name. Where no rollback journal waits, SQLite could not read because a database in
+ * WAL mode needs files beside it, which this user or this file system does not let it make ("Write-Ahead Logging").
+ */
+export async function nameFileError(error: unknown, file: DatabaseFile): Promise<unknown> {
+  const named = nameReadError(error, file.path);
+  const isUnclear =
+    named instanceof UpgradeBridgeError && (named.code === 'NEEDS_RECOVERY' || named.code === 'NO_ACCESS');
+  if (!isUnclear || !isOfSqlite(named) || (named.code === 'NEEDS_RECOVERY' && file.journalBytes > 0))
+    return named;
+  const refusal = await refusalToWrite(file.folder);
+  if (refusal === undefined) return named;
   return new FileAccessError(
     'NO_ACCESS',
-    `"${file.path}" is in WAL mode, and its folder cannot be written.`,
+    `"${file.path}" cannot be read: to read a database in WAL mode, or one that waits for recovery, SQLite makes files beside it, and ${refusal}.`,
     {
-      hint: 'To read such a database SQLite makes files beside it: let this user write the folder, or copy the file.',
+      hint: 'Let this user write the folder, or copy the file and its -wal together to where that is so.',
       cause: error,
     },
   );
+}
+
+function isOfSqlite({ cause }: UpgradeBridgeError): boolean {
+  return cause instanceof DatabaseError;
+}
+
+async function refusalToWrite(folder: string): Promise<string | undefined> {
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return systemErrorCode(error) === 'EROFS'
+      ? 'its file system is read-only'
+      : 'this user may not write its folder';
+  }
 }
 
 /** How long a reader waits for others, and what ends the waiting. */

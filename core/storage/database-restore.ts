@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 
 import type { LocalBridge } from '../database/database-bridge.js';
 import { BackupError, InvalidOptionError, isSqliteError } from '../errors.js';
@@ -11,7 +11,7 @@ import { databaseBytes, requireSpace } from './free-space.js';
 import { replaceContent } from './live-restore.js';
 import { acquireMigrationLock, checkedWaitMs } from './migration-lock.js';
 import { sweepPartials } from './partial-files.js';
-import { keepAside, lookFirst, moveAside } from './set-aside-files.js';
+import { keepAside, lookFirst, moveAside, takePlaceOf } from './set-aside-files.js';
 import { checkFullCheckBytes, copyDamagedDatabase, copyDatabase } from './verified-copy.js';
 
 export interface RestoreOptions extends VerifyOptions {
@@ -131,9 +131,11 @@ async function restoreInto(
   for (const path of kept) logger.warn({ path }, 'kept aside as it lay there');
   const live = look === 'unusable' ? undefined : await openUsable(file, options);
   if (live === undefined) {
+    const before = file.exists ? await stat(file.canonicalPath) : undefined;
     const setAside = await moveAside(file, stamp);
     for (const path of setAside) logger.warn({ path }, 'moved aside: it is no database that can be opened');
     const { picture } = await copyDatabase(source, file.canonicalPath, 'refuse', options);
+    if (before !== undefined) await takePlaceOf(before, file.canonicalPath);
     return { saved: undefined, setAside: [...kept, ...setAside], picture };
   }
   try {

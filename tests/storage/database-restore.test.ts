@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   closeSync,
   existsSync,
   mkdtempSync,
@@ -366,6 +367,7 @@ describe('a restore where', () => {
     const { path: backup } = await createBackup(path(), { driver });
     await closeAll();
     damage();
+    chmodSync(path(), 0o640);
     const damaged = readFileSync(path());
     const report = await restore(backup);
     expect(report).toMatchObject({
@@ -373,6 +375,7 @@ describe('a restore where', () => {
       setAside: [expect.stringMatching(/worlds\.db\.set-aside-/)],
     });
     expect(readFileSync(report.setAside[0] ?? '').equals(damaged)).toBe(true);
+    expect(statSync(path()).mode & 0o777).toBe(0o640);
     expect(await contentOf(path())).toEqual(await contentOf(backup));
   });
 

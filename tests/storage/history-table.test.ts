@@ -136,8 +136,9 @@ describe('a database with a history of another name', () => {
     expect(await upgradeDatabase(options)).toMatchObject({ version: 3 });
     expect(await rollBackDatabase({ ...options, allowLoss: true })).toMatchObject({ version: 2 });
     expect(await repairHistory({ ...options, markApplied: [3] })).toMatchObject({ version: 3 });
+    // The last two are of the repair: the way back of the first file came later than the file.
     expect((await listHistory(place.path, source)).map(({ status }) => status)).toEqual([
-      ...['applied', 'applied', 'applied', 'rolled_back', 'applied'],
+      ...['applied', 'applied', 'applied', 'rolled_back', 'applied', 'applied'],
     ]);
   });
 

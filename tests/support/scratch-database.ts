@@ -59,7 +59,7 @@ export class ScratchDatabase {
   async objects(): Promise<string[]> {
     const rows = await this.rows(
       `SELECT type || ' ' || name AS line FROM sqlite_schema
-       WHERE name NOT LIKE 'sqlite%' AND name <> 'schema_migrations' ORDER BY line`,
+       WHERE name NOT LIKE 'sqlite%' AND tbl_name <> 'schema_migrations' ORDER BY line`,
     );
     return rows.map(({ line }) => String(line));
   }
