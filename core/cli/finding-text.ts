@@ -15,10 +15,14 @@ export function changedFilesSection(title: string, files: readonly ChangedFile[]
 export function driftSection(title: string, drift: readonly Drift[]): string[] {
   return nested(
     title,
-    drift.map(({ sentence, mend }, index) => {
+    drift.map(({ sentence, mend, caution }, index) => {
       // A table that is rebuilt is mended by the same statements, whatever of it is different.
       const isRepeated = drift[index - 1]?.mend.join('\n') === mend.join('\n');
-      return [sentence, ...(isRepeated ? [] : mend.map((statement) => `${statement};`))];
+      return [
+        sentence,
+        ...(caution === undefined ? [] : [`-- ${caution}`]),
+        ...(isRepeated ? [] : mend.map((statement) => `${statement};`)),
+      ];
     }),
   );
 }

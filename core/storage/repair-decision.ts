@@ -193,15 +193,23 @@ async function decideMending(
         throw repairFailed(left.map(({ drift }) => drift.sentence).join('; '), undefined);
       } catch (error) {
         if (!isSqliteError(error, 'SQLITE_ERROR', 'SQLITE_CONSTRAINT', 'SQLITE_MISMATCH')) throw error;
-        throw repairFailed(messageOf(error), error);
+        throw repairFailed(
+          messageOf(error),
+          error,
+          isSqliteError(error, 'SQLITE_MISMATCH') ? error.hint : undefined,
+        );
       }
     },
   };
 }
 
-function repairFailed(reason: string, cause: unknown): UpgradeBridgeError {
+function repairFailed(
+  reason: string,
+  cause: unknown,
+  hint = 'Correct the rows or the object that the sentence names, and repair again.',
+): UpgradeBridgeError {
   return new UpgradeBridgeError('REPAIR_FAILED', `The schema could not be mended: ${reason}.`, {
-    hint: 'Nothing was changed. Correct the rows or the object that the sentence names, and repair again.',
+    hint: `Nothing was changed. ${hint}`,
     cause,
   });
 }

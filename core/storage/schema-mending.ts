@@ -24,6 +24,8 @@ export interface Drift extends SchemaDifference {
    * difference of a table. Empty where only a person can tell what to do.
    */
   readonly mend: readonly string[];
+  /** What the statements would change in rows, as a sentence; undefined where they change none. */
+  readonly caution?: string | undefined;
 }
 
 /** One thing of a schema: a table, one of its columns, an index, a trigger, a view. */
@@ -71,8 +73,21 @@ function finding(
   place: SchemaPlace,
   remedy: Remedy,
   live: SchemaSnapshot,
+  caution?: string,
 ): Finding {
-  return { drift: { ...difference, mend: statementsOf(remedy, live) }, place, remedy };
+  const drift = {
+    ...difference,
+    mend: statementsOf(remedy, live),
+    ...(caution === undefined ? {} : { caution }),
+  };
+  return { drift, place, remedy };
+}
+
+/** A rebuild copies values into a column of another type, which converts what it can ("Datatypes In SQLite", section 3). */
+function conversionOf(column: string, expected: TableSnapshot, found: TableSnapshot): string | undefined {
+  const [before, after] = [columnsOf(found).get(column), columnsOf(expected).get(column)];
+  if (before === undefined || after === undefined || before.type === after.type) return undefined;
+  return `The statements convert the values of ${found.name}.${before.name} as a column of the type ${after.type === '' ? 'none' : after.type} does: '007' becomes 7 in a number, and 7 becomes '7' in a text. "repair" refuses where any would change.`;
 }
 
 function statementsOf(remedy: Remedy, live: SchemaSnapshot): readonly string[] {
@@ -115,6 +130,7 @@ function tableFindings(key: string, expected: TableSnapshot, live: SchemaSnapsho
       place,
       isRebuild ? { kind: 'rebuild', request } : { kind: 'statements', statements },
       live,
+      isRebuild && column !== '' ? conversionOf(column, expected, found) : undefined,
     );
   });
 }

@@ -141,6 +141,7 @@ export function rebuildScript(schema: SchemaSnapshot, request: RebuildRequest): 
     ...switchesOff,
     ...dependents,
     'COMMIT',
+    'PRAGMA foreign_keys = ON',
   ];
 }
 
@@ -219,7 +220,9 @@ async function refuseConversion(
     throw new DatabaseError(
       `column ${table.name}.${name} holds ${before}, which would become ${after}`,
       'SQLITE_MISMATCH',
-      { hint: `Decide what is to become of the values of ${table.name}.${name}, and convert them first.` },
+      {
+        hint: `A repair changes no value. If it is meant that those of ${table.name}.${name} are converted, make a backup and run the statements that "upgrade-bridge verify" shows.`,
+      },
     );
   }
 }

@@ -308,7 +308,15 @@ describe.each(journalModes)('repairHistory, in %s mode', (journal) => {
           code: 'REPAIR_FAILED',
           message:
             'The schema could not be mended: column parents.name holds 1 integer, which would become 1 text.',
+          hint: expect.stringMatching(
+            /^Nothing was changed\. A repair changes no value\..* "upgrade-bridge verify" shows\.$/,
+          ),
         });
+      expect((await verify()).drift.map(({ caution }) => caution)).toContainEqual(
+        expect.stringMatching(
+          /^The statements convert the values of parents\.name as a column of the type TEXT does/,
+        ),
+      );
       await refused();
       expect(await place.rows('SELECT typeof(name) AS type FROM parents')).toEqual([{ type: 'integer' }]);
       expect(await history()).toEqual(applied);

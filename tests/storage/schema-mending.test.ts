@@ -87,7 +87,7 @@ async function contentsOrNothing(script: string): Promise<Row[]> {
 }
 
 const rebuildOfChildren =
-  /^PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; .*; CREATE TABLE "new_children" .*; INSERT INTO "new_children" .*; DROP TABLE "children"; ALTER TABLE "new_children" RENAME TO "children"; .*; COMMIT$/s;
+  /^PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; .*; CREATE TABLE "new_children" .*; INSERT INTO "new_children" .*; DROP TABLE "children"; ALTER TABLE "new_children" RENAME TO "children"; .*; COMMIT; PRAGMA foreign_keys = ON$/s;
 
 function nameIn(statement: string): string {
   return statement.split(' ')[2] ?? '';
