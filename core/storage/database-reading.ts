@@ -39,7 +39,11 @@ export async function nameFileError(error: unknown, file: DatabaseFile): Promise
   const named = nameReadError(error, file.path);
   const isUnclear =
     named instanceof UpgradeBridgeError && (named.code === 'NEEDS_RECOVERY' || named.code === 'NO_ACCESS');
-  if (!isUnclear || !isOfSqlite(named) || (named.code === 'NEEDS_RECOVERY' && file.journalBytes > 0))
+  if (
+    !isUnclear ||
+    !(named.cause instanceof DatabaseError) ||
+    (named.code === 'NEEDS_RECOVERY' && file.journalBytes > 0)
+  )
     return named;
   const refusal = await refusalToWrite(file.folder);
   if (refusal === undefined) return named;
@@ -51,10 +55,6 @@ export async function nameFileError(error: unknown, file: DatabaseFile): Promise
       cause: error,
     },
   );
-}
-
-function isOfSqlite({ cause }: UpgradeBridgeError): boolean {
-  return cause instanceof DatabaseError;
 }
 
 async function refusalToWrite(folder: string): Promise<string | undefined> {

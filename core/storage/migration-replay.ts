@@ -38,7 +38,7 @@ function failedAt(
   const where = at === undefined ? '' : ` at statement ${at.statement}, line ${at.line}`;
   return new MigrationFailedError(
     'MIGRATION_FAILED',
-    `Migration ${filename} failed${where}: ${messageOf(cause)}.`,
+    `Migration ${filename} failed${where}: ${messageOf(cause).replace(/\.$/, '')}.`,
     { filename, statement: at?.statement, line: at?.line },
     {
       hint: isSqliteError(cause, ...outsideTheFile)

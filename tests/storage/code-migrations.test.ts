@@ -214,14 +214,14 @@ describe.each(journalModes)('migrations in code, on a database in %s mode,', (jo
       doing(async (db) => {
         await db.execute("UPDATE documents SET body = 'changed'");
         await db.executeScript('CREATE TABLE half (a)');
-        throw new Error('no model is loaded');
+        throw new Error('no model is loaded.');
       }),
     ]);
     await expect(failed).rejects.toMatchObject({
       code: 'MIGRATION_FAILED',
       message: 'Migration 003_work (code) failed: no model is loaded.',
       place: { filename: '003_work (code)', statement: undefined },
-      cause: new Error('no model is loaded'),
+      cause: new Error('no model is loaded.'),
     });
     expect(await scratch.rows('SELECT body FROM documents')).toEqual([{ body: 'one' }, { body: 'three' }]);
     expect(await scratch.objects()).not.toContain('table half');
