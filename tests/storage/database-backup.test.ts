@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   mkdirSync,
   readFileSync,
@@ -271,6 +272,28 @@ describe('a backup', () => {
     expect(await runAsOtherUser('create-backup', place.path, place.at('kept'))).toMatch(/-legacy4-to-copy$/);
     giveToOtherUser(place.folder, 0o700);
   });
+
+  testUnless(
+    noOtherUser,
+    'is not told that a change waits to be undone where WAL mode needs a folder',
+    async () => {
+      const setup = 'PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0';
+      await place.newDatabase(setup);
+      const copy = place.at('read-only');
+      mkdirSync(copy);
+      mkdirSync(place.at('kept'));
+      giveToOtherUser(place.at('kept'), 0o700);
+      giveToOtherUser(place.folder, 0o755);
+      for (const ending of ['', '-wal']) {
+        spawnSync('cp', [`${place.path}${ending}`, join(copy, `worlds.db${ending}`)]);
+        giveToOtherUser(join(copy, `worlds.db${ending}`), 0o444);
+      }
+      giveToOtherUser(copy, 0o555);
+      const told = await runAsOtherUser('create-backup', join(copy, 'worlds.db'), place.at('kept'));
+      giveToOtherUser(copy, 0o700);
+      expect(told).toBe('NO_ACCESS');
+    },
+  );
 });
 
 describe('a backup that somebody asks for', () => {
