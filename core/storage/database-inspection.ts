@@ -12,6 +12,7 @@ import {
 } from './database-state.js';
 import { fileStatuses, type FileStatus } from './file-status.js';
 import { claimDifferences } from './legacy-evidence.js';
+import { appliedTwice } from './history-chain.js';
 import { findSigns } from './history-tampering.js';
 import { LegacyBridge, looksTampered } from './legacy-migrations.js';
 import {
@@ -68,7 +69,8 @@ function planOrProblem(
 ): { plan: MigrationPlan; problem: UpgradeBridgeError | undefined } {
   try {
     const plan = planMigrations(state, migrations);
-    return tampering.length === 0 || isUpToDate(plan)
+    const isDoubtful = state.kind === 'managed' && appliedTwice(state.history).length > 0;
+    return tampering.length === 0 || (isUpToDate(plan) && !isDoubtful)
       ? { plan, problem: undefined }
       : { plan: nothing, problem: tamperedHistory(tampering) };
   } catch (error) {
