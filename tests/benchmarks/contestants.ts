@@ -20,8 +20,15 @@ async function loadPeer(name: string): Promise<MigrationContestant> {
 export async function loadContestant(name: string): Promise<MigrationContestant> {
   if (isPeer(name)) return loadPeer(name);
   if (name.startsWith('limit')) {
-    const { limit, limitOpen, limitTogether } = await import('./limit.js');
-    return { limit, 'limit-open': limitOpen, 'limit-together': limitTogether }[name] ?? limit;
+    const { limit, limitHistory, limitOpen, limitTogether } = await import('./limit.js');
+    const limits = new Map([
+      ['limit', limit],
+      ['limit-history', limitHistory],
+      ['limit-open', limitOpen],
+      ['limit-together', limitTogether],
+    ]);
+    const found = limits.get(name);
+    if (found !== undefined) return found;
   }
   const { ours } = await import('./ours.js');
   const found = Object.entries(ours).find(([key]) => key === name);

@@ -82,13 +82,19 @@ export const limitTogether: MigrationContestant = {
   },
 };
 
-/** The limit where nothing is pending: opens the database and reads user_version. */
-export const limitOpen: MigrationContestant = {
+/** A bare handle that looks at a database in which nothing is pending. */
+const looking = (question: string): MigrationContestant => ({
   ...limit,
   prepare: () =>
     Promise.resolve(async (database) => {
       const db = await openBare(database, 'read-only');
-      await db.all('PRAGMA user_version');
+      await db.all(question);
       await db.close();
     }),
-};
+});
+
+/** The limit where nothing is pending: opens the database and reads user_version. */
+export const limitOpen = looking('PRAGMA user_version');
+
+/** The same with a question for which SQLite has to read the schema, as any look at a history does. */
+export const limitHistory = looking('SELECT count(*), max(version) FROM schema_migrations');

@@ -4,7 +4,9 @@
 // Without options it does all and writes docs/benchmarks.md and docs/benchmarks.svg. --workload takes the workload of that
 // name, or those whose names begin so; --only the contestants whose name begins with NAME, beside the limit; --rounds says
 // how often. With any of them, it prints only, unless --out says where the page goes.
+import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -82,6 +84,13 @@ async function writePage(run: Run, folder: string): Promise<void> {
 const started = performance.now();
 const chosen = chosenWorkloads(values.workload);
 installPackages();
+
+const place = mkdtempSync(join(tmpdir(), 'benchmarks-'));
+process.env.TMPDIR = place; // Also for what other processes make.
+process.once('exit', () => {
+  rmSync(place, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const outcomes: Outcome[] = [];
 for (const name of chosen) outcomes.push(await runWorkload(name));
 

@@ -99,7 +99,8 @@ ${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
   that is not right is a failure and not a figure.
 - **The limit** is the same SQL on a bare \`sqlite3\` handle with the same pragmas: one call and one transaction for each
   migration, with a history row like the project's own. Its SQL lies in memory before the clock starts. Where nothing is
-  pending it opens the database, reads \`user_version\` and closes it. For a legacy file it is what a person would write by
+  pending it opens the database, reads \`user_version\` and closes it, for which SQLite does not even read the schema; one
+  question to the history makes it. For a legacy file it is what a person would write by
   hand for that very file, in one transaction (\`tests/benchmarks/legacy\`).
 - Everybody gets the same pragmas: a write-ahead log and \`synchronous = FULL\`; legacy files keep their rollback journal,
   with EXTRA. No copies are made, except where the copy is what is measured.

@@ -7,6 +7,7 @@ interface Title {
 const titles: Readonly<Record<string, Title>> = {
   limit: { title: 'limit' },
   'limit-open': { title: 'limit' },
+  'limit-history': { title: 'a bare handle that asks the history one question' },
   'limit-together': { title: 'limit, one transaction for all' },
   folder: { title: '**this project**, a folder' },
   bundle: { title: '**this project**, values' },
@@ -18,8 +19,8 @@ const titles: Readonly<Record<string, Title>> = {
   storage: { title: '**this project**, `openStorage`' },
   package: { title: '**this project**' },
   file: { title: 'limit: a plain file copy' },
-  vacuum: { title: 'VACUUM INTO' },
-  pages: { title: 'the backup API, page by page' },
+  vacuum: { title: '`VACUUM INTO`, the way of the copy before an upgrade' },
+  pages: { title: 'the backup API, the way of `createBackup`' },
   backup: { title: '**this project**, `createBackup`: verified and synced' },
   drizzle: {
     title: 'drizzle-orm on better-sqlite3',

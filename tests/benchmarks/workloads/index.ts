@@ -11,7 +11,15 @@ const open = [100, 1000].map((count): Loader => [
   `open-${count}`,
   async () => {
     const { nothingPending } = await import('./migrations.js');
-    return nothingPending(count, ['limit-open', 'folder', 'bundle', 'storage', 'folderBetter', ...peers]);
+    return nothingPending(count, [
+      'limit-open',
+      'limit-history',
+      'folder',
+      'bundle',
+      'storage',
+      'folderBetter',
+      ...peers,
+    ]);
   },
 ]);
 const fresh = [10, 100, 1000].map((count): Loader => [

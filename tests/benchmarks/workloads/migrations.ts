@@ -44,7 +44,7 @@ export function nothingPending(count: number, contestants: readonly string[]): W
     title: `Nothing pending, ${count.toLocaleString('en')} applied`,
     contestants,
     async makeTemplate(name, folder) {
-      const contestant = await loadContestant(name === 'limit-open' ? 'limit' : name);
+      const contestant = await loadContestant(name.startsWith('limit') ? 'limit' : name);
       await writeFiles(filesIn(folder), contestant.files(scripts));
       const upgrade = await contestant.prepare({ folder: filesIn(folder), scripts, pragmas });
       await upgrade(databaseIn(folder));
