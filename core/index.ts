@@ -1,9 +1,5 @@
 export { openStorage, type Storage, type StorageOptions } from './storage/sqlite-storage.js';
-export {
-  upgradeConnection,
-  upgradeDatabase,
-  type ConnectionUpgradeOptions,
-} from './storage/legacy-migrations.js';
+export { upgradeConnection, upgradeDatabase } from './storage/upgrade-database.js';
 export type {
   DatabaseBridge,
   DatabaseDriver,
@@ -52,7 +48,7 @@ export type { BackupPolicy, BackupSettings } from './storage/backup-policy.js';
 export type { ListedBackup } from './storage/backup-retention.js';
 export type { BackupVerdict } from './storage/database-backup.js';
 export type { RestoreReport, SavedCopy } from './storage/database-restore.js';
-export type { MigrationSource, UpgradeOptions } from './storage/upgrade-options.js';
+export type { ConnectionUpgradeOptions, MigrationSource, UpgradeOptions } from './storage/upgrade-options.js';
 export type {
   CompletedMigration,
   ReportedMigration,

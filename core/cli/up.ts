@@ -14,6 +14,7 @@ interface UpOptions extends ChangeOptions, FleetCommandOptions {
   readonly to?: number;
   readonly legacyMode?: LegacyMode;
   readonly adopt?: boolean;
+  readonly rereadFiles?: boolean;
 }
 
 export function addUp(program: Command): void {
@@ -43,6 +44,7 @@ export function addUp(program: Command): void {
   })
     .option('--to <version>', 'end at this version; later files stay pending', version)
     .option('--adopt', 'take over the history that another tool keeps first, as "adopt" does without asking')
+    .option('--reread-files', 'read every file, also where the listing of the folder has not changed')
     .addOption(
       new Option(
         '--legacy-mode <mode>',
@@ -68,7 +70,13 @@ async function plan(options: UpOptions, output: Output): Promise<number> {
 async function up(options: UpOptions, output: Output): Promise<number> {
   const { upgradeDatabase } = await import('../index.js');
   const report = await carryOut(options, output, (settings) =>
-    upgradeDatabase({ ...settings, to: options.to, legacyMode: options.legacyMode, adopt: options.adopt }),
+    upgradeDatabase({
+      ...settings,
+      to: options.to,
+      legacyMode: options.legacyMode,
+      adopt: options.adopt,
+      rereadFiles: options.rereadFiles,
+    }),
   );
   output.result(report, describeUpgrade(report, options.to === undefined ? 'newest' : 'named'));
   return exitStatus.done;

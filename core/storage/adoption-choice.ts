@@ -10,7 +10,7 @@ import {
 } from './other-history.js';
 import { userVersionHistory } from './other-history-reading.js';
 import { listSentences } from './sentence-list.js';
-import type { ResolvedSource } from './upgrade-options.js';
+import type { ResolvedSource } from './upgrade-source.js';
 
 /**
  * Finds the history that is to be taken over.

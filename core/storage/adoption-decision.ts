@@ -13,7 +13,7 @@ import type { OtherHistory, OtherTool } from './other-history.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import { listSentences } from './sentence-list.js';
 import { planRenaming, renameTable, type Renaming } from './table-renaming.js';
-import type { ResolvedSource } from './upgrade-options.js';
+import type { ResolvedSource } from './upgrade-source.js';
 
 /** A file that an adoption records, with the row that it belongs to and what shows that it was carried out. */
 export interface AdoptedFile {

@@ -7,7 +7,7 @@ import type { Migration } from './migration.js';
 import { standingRows, type OtherHistory } from './other-history.js';
 import type { SchemaSnapshot } from './schema-snapshot.js';
 import { listSentences } from './sentence-list.js';
-import type { ResolvedSource } from './upgrade-options.js';
+import type { ResolvedSource } from './upgrade-source.js';
 
 /** Replays files once for both looks at the database. */
 export class Replays {

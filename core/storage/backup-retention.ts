@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '../errors.js';
+import { checkRetention } from './retention-limits.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { backupPlaceOf, backupsIn, removeBackups, type Backup } from './backup-files.js';
 import { verifyBackup, type BackupVerdict, type VerifyOptions } from './database-backup.js';
@@ -63,21 +63,6 @@ export async function applyRetention(databasePath: string, options: RetentionOpt
   await removeBackups(place, removed);
   for (const { path } of removed) logger.info({ path }, 'removed an outdated backup');
   return removed;
-}
-
-/** @throws InvalidOptionError when a limit cannot be used; call it before an upgrade rather than after */
-export function checkRetention(options: Pick<RetentionOptions, 'keepCount' | 'keepDays'>): void {
-  const { keepCount, keepDays } = options;
-  if (keepCount !== undefined && !(Number.isSafeInteger(keepCount) && keepCount >= 1)) {
-    throw new InvalidOptionError(`The number of backups to keep cannot be ${keepCount}.`, {
-      hint: 'Give a whole number of 1 or more, or leave it out to keep all.',
-    });
-  }
-  if (keepDays !== undefined && !(Number.isFinite(keepDays) && keepDays > 0)) {
-    throw new InvalidOptionError(`Backups cannot be kept for ${keepDays} days.`, {
-      hint: 'Give a number of days above 0, or leave it out to keep them for ever.',
-    });
-  }
 }
 
 async function newestVerified(

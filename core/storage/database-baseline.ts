@@ -9,7 +9,7 @@ import type { Migration } from './migration.js';
 import { compareSchemas, type SchemaDifference } from './schema-comparison.js';
 import { listSentences } from './sentence-list.js';
 import { emptySchema, isEmptySchema, type SchemaSnapshot } from './schema-snapshot.js';
-import type { ResolvedSource } from './upgrade-options.js';
+import type { ResolvedSource } from './upgrade-source.js';
 
 export interface BaselineOptions extends Omit<HistoryChangeOptions, 'legacy'> {
   /** The version up to which the database holds everything. Default: the newest one that the schema shows. */

@@ -4,7 +4,8 @@ import { probeDatabase } from './database-state.js';
 import { replayApplied } from './migration-replay.js';
 import { diagnose, type Drift } from './schema-mending.js';
 import { readSchema } from './schema-snapshot.js';
-import { resolveSource, type MigrationSource } from './upgrade-options.js';
+import type { MigrationSource } from './upgrade-options.js';
+import { resolveSource } from './upgrade-source.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 
 /**

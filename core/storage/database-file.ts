@@ -1,5 +1,12 @@
-import type { BigIntStats } from 'node:fs';
-import { access, constants, lstat, readlink, realpath, stat } from 'node:fs/promises';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  type BigIntStats,
+} from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 
 import { FileAccessError, InvalidOptionError, messageOf, UnreadableDatabaseError } from '../errors.js';
@@ -47,10 +54,17 @@ const MAX_PATH_BYTES = 504;
  * @throws FileAccessError when it leads to something else than a file, or the file or its folder may not be used
  * @throws UnreadableDatabaseError when SQLite would destroy data by looking
  */
-export async function resolveDatabaseFile(path: string, intent: FileIntent = 'write'): Promise<DatabaseFile> {
+export function resolveDatabaseFile(path: string, intent: FileIntent = 'write'): Promise<DatabaseFile> {
+  // A few system calls that need no disk: a turn through the thread pool for each takes longer than all of them.
+  return new Promise((resolved) => {
+    resolved(lookAtFile(path, intent));
+  });
+}
+
+function lookAtFile(path: string, intent: FileIntent): DatabaseFile {
   refuseUnusableName(path);
   const absolute = resolve(path);
-  const canonicalPath = await followLinks(path, absolute);
+  const canonicalPath = followLinks(path, absolute);
   if (Buffer.byteLength(canonicalPath) > MAX_PATH_BYTES) {
     throw new InvalidOptionError(
       `The path of the database has ${Buffer.byteLength(canonicalPath)} bytes; SQLite opens at most ${MAX_PATH_BYTES}: ${canonicalPath}`,
@@ -59,13 +73,12 @@ export async function resolveDatabaseFile(path: string, intent: FileIntent = 'wr
   }
   const folder = dirname(canonicalPath);
   // Before the file itself: while another process makes the database, its log has bytes only after the file has.
-  const walBytes = await sizeOf(`${canonicalPath}-wal`);
-  const found = await statOrAbsent(canonicalPath);
+  const walBytes = sizeOf(`${canonicalPath}-wal`);
+  const found = statOrAbsent(canonicalPath);
   if (found !== undefined) refuseUnusableKind(found, path);
   const writes = intent === 'write' || intent === 'replace';
   if (writes && found !== undefined && found.nlink > 1n) throw hardLinked(path, found.nlink);
-  if (intent !== 'locate')
-    await refuseWithoutAccess(path, canonicalPath, folder, found !== undefined, writes);
+  if (intent !== 'locate') refuseWithoutAccess(path, canonicalPath, folder, found !== undefined, writes);
 
   const file: DatabaseFile = {
     path,
@@ -75,8 +88,8 @@ export async function resolveDatabaseFile(path: string, intent: FileIntent = 'wr
     sizeBytes: Number(found?.size ?? 0n),
     permissions: found === undefined ? undefined : Number(found.mode & 0o777n),
     walBytes,
-    journalBytes: await sizeOf(`${canonicalPath}-journal`),
-    networkFileSystem: await networkFileSystemOf(folder),
+    journalBytes: sizeOf(`${canonicalPath}-journal`),
+    networkFileSystem: networkFileSystemOf(folder),
   };
   if (hasOrphanedLog(file) && (intent === 'read' || intent === 'write')) throw orphanedLog(file);
   return file;
@@ -104,13 +117,13 @@ function refuseUnusableName(path: string): void {
   if (path.endsWith('/') || path.endsWith(sep)) throw notAFile(path, 'the path of a folder');
 }
 
-async function followLinks(path: string, absolute: string): Promise<string> {
+function followLinks(path: string, absolute: string): string {
   try {
-    return await realpath(absolute);
+    return realpathSync.native(absolute);
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw pathError(path, error);
   }
-  const target = await danglingTarget(path, absolute);
+  const target = danglingTarget(path, absolute);
   if (target !== undefined) {
     throw new FileAccessError(
       'MISSING_DATABASE',
@@ -121,16 +134,16 @@ async function followLinks(path: string, absolute: string): Promise<string> {
     );
   }
   try {
-    return join(await realpath(dirname(absolute)), basename(absolute));
+    return join(realpathSync.native(dirname(absolute)), basename(absolute));
   } catch (error) {
     throw pathError(path, error);
   }
 }
 
 /** Where a link leads that leads nowhere; undefined when there is no link. */
-async function danglingTarget(path: string, absolute: string): Promise<string | undefined> {
+function danglingTarget(path: string, absolute: string): string | undefined {
   try {
-    return (await lstat(absolute)).isSymbolicLink() ? await readlink(absolute) : undefined;
+    return lstatSync(absolute).isSymbolicLink() ? readlinkSync(absolute) : undefined;
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw pathError(path, error);
@@ -206,18 +219,18 @@ function hardLinked(path: string, names: bigint): FileAccessError {
   );
 }
 
-async function refuseWithoutAccess(
+function refuseWithoutAccess(
   path: string,
   canonicalPath: string,
   folder: string,
   exists: boolean,
   writes: boolean,
-): Promise<void> {
+): void {
   const { R_OK, W_OK, X_OK } = constants;
   if (exists) {
-    await requireAccess(canonicalPath, R_OK, `"${path}" cannot be read`, 'Let this user read the file.');
+    requireAccess(canonicalPath, R_OK, `"${path}" cannot be read`, 'Let this user read the file.');
     if (writes) {
-      await requireAccess(
+      requireAccess(
         canonicalPath,
         W_OK,
         `"${path}" cannot be written`,
@@ -226,7 +239,7 @@ async function refuseWithoutAccess(
     }
   }
   if (writes) {
-    await requireAccess(
+    requireAccess(
       folder,
       W_OK | X_OK,
       `The folder "${folder}" of "${path}" cannot be written`,
@@ -235,9 +248,9 @@ async function refuseWithoutAccess(
   }
 }
 
-async function requireAccess(path: string, mode: number, sentence: string, hint: string): Promise<void> {
+function requireAccess(path: string, mode: number, sentence: string, hint: string): void {
   try {
-    await access(path, mode);
+    accessSync(path, mode);
   } catch (error) {
     const readOnly = systemErrorCode(error) === 'EROFS';
     throw new FileAccessError(
@@ -268,15 +281,15 @@ function orphanedLog(file: DatabaseFile): UnreadableDatabaseError {
   );
 }
 
-async function statOrAbsent(path: string): Promise<BigIntStats | undefined> {
+function statOrAbsent(path: string): BigIntStats | undefined {
   try {
-    return await stat(path, { bigint: true });
+    return statSync(path, { bigint: true });
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw pathError(path, error);
   }
 }
 
-async function sizeOf(path: string): Promise<number> {
-  return Number((await statOrAbsent(path))?.size ?? 0n);
+function sizeOf(path: string): number {
+  return Number(statOrAbsent(path)?.size ?? 0n);
 }

@@ -26,7 +26,8 @@ import type { Migration } from './migration.js';
 import { summarise, type OtherHistory, type OtherHistorySummary } from './other-history.js';
 import { findOtherHistories } from './other-history-reading.js';
 import { plannedWork, type PlannedWork } from './planned-work.js';
-import { resolveSource, type MigrationSource, type ResolvedSource } from './upgrade-options.js';
+import type { MigrationSource } from './upgrade-options.js';
+import { resolveSource, type ResolvedSource } from './upgrade-source.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 
 /** What a database is and what an upgrade would do to it. */

@@ -6,7 +6,8 @@ import { inspectDatabase } from './database-inspection.js';
 import { changeDatabase, type ChangeTerms } from './legacy-migrations.js';
 import { refuseUnknownOptions } from './known-options.js';
 import type { AllowedLoss } from './migration-guards.js';
-import { changeOptionNames, resolveSettings, resolveSource, type UpgradeOptions } from './upgrade-options.js';
+import { changeOptionNames, resolveSettings, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSource } from './upgrade-source.js';
 import { planChange, type UpgradePlan } from './upgrade-plan.js';
 import type { UpgradeReport } from './upgrade-report.js';
 

@@ -28,7 +28,8 @@ import { diagnose, type Drift } from './schema-mending.js';
 import { findOtherHistories } from './other-history-reading.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import { foldName } from './sql-tokens.js';
-import { resolveSource, type MigrationSource } from './upgrade-options.js';
+import type { MigrationSource } from './upgrade-options.js';
+import { resolveSource } from './upgrade-source.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 
 /** How a database stands to its files. */

@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { open, statfs } from 'node:fs/promises';
 
 /** `f_type` of statfs(2) for the file systems that are, or may be, reached over a network. */
@@ -52,9 +53,9 @@ async function sync(path: string, flags: string): Promise<void> {
 }
 
 /** The kind of network file system that a folder is on; undefined for a local disk. */
-export async function networkFileSystemOf(folder: string): Promise<string | undefined> {
+export function networkFileSystemOf(folder: string): string | undefined {
   if (process.platform === 'win32') return folder.startsWith('\\\\') ? 'network share' : undefined;
   // Other systems number their file systems differently.
   if (process.platform !== 'linux') return undefined;
-  return networkFileSystems.get((await statfs(folder)).type >>> 0);
+  return networkFileSystems.get(statfsSync(folder).type >>> 0);
 }

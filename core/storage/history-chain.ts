@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { UpgradeBridgeError } from '../errors.js';
-import { firstColumnNames, laterColumns, missingColumns, type HistoryTable } from './history-table.js';
+import {
+  firstColumnNames,
+  laterColumns,
+  missingColumns,
+  sealColumn,
+  type HistoryTable,
+} from './history-table.js';
 
 const chained = [...firstColumnNames.filter((name) => name !== 'id'), 'release', 'up_sql', 'down_sql'];
 
@@ -51,7 +57,9 @@ export async function isChained(db: DatabaseBridge, table: HistoryTable): Promis
  */
 export async function findTampering(db: DatabaseBridge, table: HistoryTable): Promise<string[]> {
   if (!(await isChained(db, table))) return [];
-  const missing = (await missingColumns(db, table)).map((column) => column.split(' ')[0]);
+  const missing = (await missingColumns(db, table))
+    .filter((column) => column !== sealColumn)
+    .map((column) => column.split(' ')[0]);
   if (missing.length > 0)
     return [
       `its ${missing.length === 1 ? 'column' : 'columns'} ${missing.join(', ')} ${missing.length === 1 ? 'was' : 'were'} taken out`,

@@ -24,13 +24,8 @@ import {
 import { underLock } from './migration-runner.js';
 import type { CheckViolations } from './table-rebuild.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
-import {
-  resolveProgress,
-  resolveSettings,
-  resolveSource,
-  type ResolvedSource,
-  type UpgradeOptions,
-} from './upgrade-options.js';
+import { resolveProgress, resolveSettings, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSource, type ResolvedSource } from './upgrade-source.js';
 import type { ChangeRequest } from './upgrade-request.js';
 
 /** What repairs, baselines and adoptions share. */

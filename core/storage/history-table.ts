@@ -48,8 +48,10 @@ export const firstColumns = [
   'origin TEXT NOT NULL',
   'details TEXT',
 ];
+/** What an upgrade that leaves nothing to do says in its last row; no part of what the hash protects. */
+export const sealColumn = 'seal TEXT';
 /** Columns that histories of earlier versions of this package do not have. */
-export const laterColumns = ['release TEXT', 'up_sql TEXT', 'down_sql TEXT', 'hash TEXT'];
+export const laterColumns = ['release TEXT', 'up_sql TEXT', 'down_sql TEXT', 'hash TEXT', sealColumn];
 const nameOfColumn = (column: string): string => column.slice(0, column.indexOf(' '));
 export const firstColumnNames = firstColumns.map(nameOfColumn);
 

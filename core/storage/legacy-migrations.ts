@@ -12,7 +12,6 @@ import {
 } from './database-state.js';
 import { adoptHistory } from './history-adoption.js';
 import { completeFile } from './legacy-completion.js';
-import { refuseUnknownOptions } from './known-options.js';
 import { weighEvidence } from './legacy-evidence.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
 import { attemptAt, refuseTampering, type Attempt } from './migration-history.js';
@@ -35,14 +34,8 @@ import type { Migration } from './migration.js';
 import { ownTriggers, type OwnTrigger } from './own-triggers.js';
 import { compareSchemas } from './schema-comparison.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
-import {
-  resolveProgress,
-  resolveSettings,
-  resolveSource,
-  changeOptionNames,
-  type ResolvedSource,
-  type UpgradeOptions,
-} from './upgrade-options.js';
+import { resolveProgress, resolveSettings, type ConnectionUpgradeOptions, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSource, sealDatabase, type ResolvedSource } from './upgrade-source.js';
 import { logReport, reportIntent, reportUpgrade, type UpgradeReport } from './upgrade-report.js';
 import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-request.js';
 
@@ -188,6 +181,11 @@ export class LegacyBridge implements Bridge {
     );
   };
 
+  /** Where the upgrade ends at the newest migration, the next start need not look for more. */
+  readonly seal = async (db: DatabaseBridge): Promise<void> => {
+    if (this.goal.kind === 'newest') await sealDatabase(db, this.source);
+  };
+
   /** Weighs the database again after completion: everything that is about to be recorded must be wholly there now. */
   private proveBaseline(schema: SchemaSnapshot, replay: Replay, { state, plan }: UpgradeWork): void {
     const claimed = state.kind === 'legacy' ? state.claimed : 0;
@@ -215,27 +213,6 @@ export interface ChangeTerms {
 }
 
 const upwards: ChangeTerms = { goal: { kind: 'newest' }, lossAllowed: false, undoFromHistory: false };
-
-/**
- * Brings a database to the newest migration: finds out what it is, adopts and completes what an old release left, applies
- * the rest under a cross-process lock, and proves the result. An up-to-date database is only read.
- *
- * ```ts
- * const report = await upgradeDatabase({ database: 'notes.db', migrations: 'migrations', legacy: { 1: [1], 2: [1, 2] } });
- * ```
- *
- * @throws ForeignDatabaseError, NewerDatabaseError, UnreadableDatabaseError, FileAccessError when the file is not to be
- *   touched; not a byte of it has changed
- * @throws OtherHistoryError when another tool keeps its history, and the option `adopt` does not say to take it over
- * @throws MigrationFileError, HistoryConflictError when the files are at fault; not a byte has changed
- * @throws MigrationFailedError when a step failed and was rolled back; the steps before it stay
- * @throws LockedError when other processes do not let go in time
- * @throws LegacyRefusedError when `legacyMode` is `refuse` and the database is a legacy one; nothing was changed
- */
-export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeReport> {
-  refuseUnknownOptions('upgradeDatabase', options, changeOptionNames);
-  return changeDatabase(options, upTo(options.to));
-}
 
 /** What every upgrade may do: up to the newest migration, or to an older one. */
 export function upTo(version: number | undefined): ChangeTerms {
@@ -302,30 +279,6 @@ async function changeOwn(change: FileChange): Promise<UpgradeReport> {
     ? await readPatiently(source.driver, file, patience, bridge.survey)
     : await bridge.surveyNothing();
   return carryOut({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
-}
-
-/** What an upgrade on the caller's own connection takes. */
-export type ConnectionUpgradeOptions = Omit<UpgradeOptions, 'adopt' | 'backup' | 'database'>;
-
-/**
- * Brings the database of one open connection to the newest migration, as `upgradeDatabase` does with a file: for a
- * database in memory, and for an engine of the caller's own behind the few verbs of a `DatabaseBridge`.
- *
- * Each step is guarded, and kept whole or not at all, as ever. Besides, the promises are weaker: no lock keeps other
- * upgraders waiting, so that only the engine's own `BEGIN IMMEDIATE` decides between them; no copy is made; a stop is
- * heeded inside a step only where the connection has `interrupt`, and otherwise before the step is committed; and how
- * well a commit outlasts a power cut is what the connection was set up for. Nothing else may use the connection
- * meanwhile, and no transaction may be open on it. It stays open.
- *
- * @param options `driver` opens the databases in memory in which files are tried; the connection itself is the caller's
- * @throws what `upgradeDatabase` throws, and the errors of the connection
- */
-export async function upgradeConnection(
-  db: DatabaseBridge,
-  options: ConnectionUpgradeOptions,
-): Promise<UpgradeReport> {
-  refuseUnknownOptions('upgradeConnection', options, changeOptionNames);
-  return changeConnection(db, options, upTo(options.to));
 }
 
 /** Brings the database of one open connection where `terms` say. */

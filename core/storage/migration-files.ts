@@ -63,6 +63,20 @@ function readFiles(folder: string, options: MigrationFileOptions): readonly Migr
   return names.map((name) => readMigration(folder, name, options));
 }
 
+/**
+ * What identifies each migration of a folder, for which its file is read and its statements are not looked at.
+ *
+ * @throws MigrationFileError when the folder, a name or a text is not as it must be
+ */
+export function identifyFiles(
+  folder: string,
+): readonly Pick<Migration, 'version' | 'filename' | 'checksum'>[] {
+  return migrationNames(listFolder(folder)).map(({ version, filename }) => {
+    const checksum = checksumOf(textOf(readRegularFile(folder, filename), filename));
+    return { version, filename, checksum };
+  });
+}
+
 function readMigration(
   folder: string,
   { filename, down }: MigrationName,

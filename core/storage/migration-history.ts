@@ -293,7 +293,7 @@ export async function readKeptTexts(
   table: HistoryTable,
   version: number,
 ): Promise<KeptTexts> {
-  if ((await missingColumns(db, table)).length > 0) return { up: undefined, down: undefined };
+  if ((await missingColumns(db, table)).includes('up_sql TEXT')) return { up: undefined, down: undefined };
   const [row] = await db.query(
     `SELECT up_sql, down_sql FROM ${table.sql} WHERE version = ? AND status = 'applied' ORDER BY id DESC LIMIT 1`,
     [version],

@@ -6,14 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FileAccessError, InterruptedError, InvalidOptionError, LockedError, messageOf } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import type { DatabaseFile } from './database-file.js';
+import { defaultLockWaitMs } from './defaults.js';
 import { systemErrorCode } from './file-system.js';
 import { LockFolder } from './lock-folder.js';
 import { badLock, lstatOrGone, LockWatch, type LockWait } from './lock-watch.js';
 
 export type { LockWait } from './lock-watch.js';
-
-/** How long a process waits for another one's upgrade unless it is told otherwise, in milliseconds. */
-export const defaultLockWaitMs = 60_000;
 
 /** A lock whose owner gave no sign of life for so long is taken over. */
 const STALE_MS = 10_000;

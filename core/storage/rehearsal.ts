@@ -16,12 +16,8 @@ import {
 import { contentOnceAdopted, goRoundTrip, readContent, type Content, type RoundTrip } from './round-trip.js';
 import { schemaChanges, type SchemaChange } from './schema-changes.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
-import {
-  resolveSettings,
-  resolveSource,
-  type ResolvedSource,
-  type UpgradeOptions,
-} from './upgrade-options.js';
+import { resolveSettings, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSource, type ResolvedSource } from './upgrade-source.js';
 import type { UpgradeReport } from './upgrade-report.js';
 
 export interface RehearsalOptions

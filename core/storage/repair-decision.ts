@@ -21,7 +21,7 @@ import { diagnose, makerOf, mendDrift, type Drift } from './schema-mending.js';
 import { readSchema } from './schema-snapshot.js';
 import { summarizeDifference } from './text-difference.js';
 import type { CheckViolations } from './table-rebuild.js';
-import type { ResolvedSource } from './upgrade-options.js';
+import type { ResolvedSource } from './upgrade-source.js';
 
 /** What somebody wants to be repaired. */
 export interface RepairWishes {

@@ -6,14 +6,14 @@ import { agentsOf, type Agents } from './agents.js';
 import { archivesOf, type Archives } from './archives.js';
 import { chatsOf, type Chats } from './chats.js';
 import { eventsOf, type Events } from './events.js';
-import { changeConnection, changeDatabase, upTo } from './legacy-migrations.js';
 import { refuseUnknownOptions } from './known-options.js';
 import type { LegacyVersions } from './legacy-evidence.js';
-import { LegacyRefusedError } from './legacy-mode.js';
+import { LegacyRefusedError, resolveLegacyMode } from './legacy-mode.js';
 import { memoryOf, type Memory } from './memory.js';
 import { applyPragmas, checkPragmaOptions, type PragmaOptions } from './sqlite-schema.js';
 import { StorageSession } from './storage-session.js';
-import { sharedOptionNames, type UpgradeOptions } from './upgrade-options.js';
+import { findUpToDate } from './up-to-date.js';
+import { resolveSettings, sharedOptionNames, type UpgradeOptions } from './upgrade-options.js';
 import type { UpgradeReport } from './upgrade-report.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 import { worldsOf, type Worlds } from './worlds.js';
@@ -74,6 +74,14 @@ async function openUpgraded({ database, ...options }: StorageOptions): Promise<O
     legacy: options.legacy ?? (options.migrationsDir === undefined ? worldLegacyVersions : undefined),
   };
   const driver = resolveDriver(options.driver);
+  if (typeof database === 'string' && database !== ':memory:') {
+    resolveSettings(upgrade);
+    resolveLegacyMode(options.legacyMode);
+    const upToDate = await findUpToDate({ ...upgrade, database }, true);
+    if (upToDate !== undefined) return { ...upToDate, isOwn: true };
+  }
+  const { changeConnection, changeDatabase, upTo } = await import('./legacy-migrations.js');
+  const newest = upTo(undefined);
   if (typeof database !== 'string')
     return {
       db: database,
@@ -92,8 +100,6 @@ async function openUpgraded({ database, ...options }: StorageOptions): Promise<O
     throw error;
   }
 }
-
-const newest = upTo(undefined);
 
 /** @throws LegacyRefusedError when the database was only looked at */
 async function upgraded(change: Promise<UpgradeReport>): Promise<UpgradeReport> {

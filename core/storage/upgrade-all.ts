@@ -7,12 +7,13 @@ import { findDatabases } from './fleet-files.js';
 import { changeFile, upTo } from './legacy-migrations.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { refuseUnknownTarget } from './migration-plan.js';
-import { resolveSettings, resolveSource, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSettings, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSource } from './upgrade-source.js';
 import { planFile, type UpgradePlan } from './upgrade-plan.js';
 import { safeProgress, type ProgressEvent } from './upgrade-progress.js';
 import type { UpgradeReport } from './upgrade-report.js';
 
-type SharedOptions = FleetOptions & Omit<UpgradeOptions, 'database' | 'onProgress'>;
+type SharedOptions = FleetOptions & Omit<UpgradeOptions, 'database' | 'onProgress' | 'rereadFiles'>;
 
 export interface UpgradeAllOptions extends SharedOptions {
   /**

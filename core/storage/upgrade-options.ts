@@ -1,20 +1,15 @@
-import type { DatabaseDriver } from '../database/database-bridge.js';
-import { resolveDriver, type DriverOption } from '../database/drivers.js';
-import { InvalidOptionError, MigrationFileError } from '../errors.js';
-import { moduleLogger, type Logger } from '../logger.js';
-import { checkRetention } from './backup-retention.js';
+import type { DriverOption } from '../database/drivers.js';
+import { InvalidOptionError } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { checkRetention } from './retention-limits.js';
 import type { BackupPolicy } from './backup-policy.js';
-import { mergeMigrations, type CodeMigration } from './code-migrations.js';
+import type { CodeMigration } from './code-migrations.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import type { LegacyMode } from './legacy-mode.js';
-import { readMigrations, refuseHistoryWrites } from './migration-files.js';
-import { historyTableOf, type HistoryTable } from './migration-history.js';
-import { defaultLockWaitMs } from './migration-lock.js';
-import { replayMigrations, type Replay } from './migration-replay.js';
+import { defaultFullCheckBytes, defaultLockWaitMs } from './defaults.js';
 import type { RunnerSettings } from './upgrade-request.js';
 import type { Migration } from './migration.js';
 import { safeProgress, type Progress } from './upgrade-progress.js';
-import { defaultFullCheckBytes } from './verified-copy.js';
 
 /** Where the files are and what the past means. */
 export interface MigrationSource extends DriverOption {
@@ -32,6 +27,11 @@ export interface MigrationSource extends DriverOption {
    * has its history under another name is refused.
    */
   readonly historyTable?: string | undefined;
+  /**
+   * Whether every file is read at every start. Otherwise files are read where the listing of their folder (names, sizes,
+   * times of change) is not the one that the last upgrade saw, and where there is something to do. Default: false.
+   */
+  readonly rereadFiles?: boolean | undefined;
   readonly logger?: Logger | undefined;
 }
 
@@ -71,6 +71,9 @@ export interface UpgradeOptions extends MigrationSource {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What an upgrade on the caller's own connection takes. */
+export type ConnectionUpgradeOptions = Omit<UpgradeOptions, 'adopt' | 'backup' | 'database'>;
+
 /** The options that an upgrade and the opening of a storage have in common, by their names. */
 export const sharedOptionNames = {
   adopt: true,
@@ -86,6 +89,7 @@ export const sharedOptionNames = {
   lockWaitMs: true,
   logger: true,
   onProgress: true,
+  rereadFiles: true,
   signal: true,
   transaction: true,
 } as const;
@@ -98,72 +102,6 @@ export const changeOptionNames = {
   migrations: true,
   to: true,
 } as const satisfies Record<keyof UpgradeOptions | 'allowLoss' | 'fromHistory', true>;
-
-/** The options with every default filled in, and the files read. */
-export interface ResolvedSource {
-  readonly driver: DatabaseDriver;
-  readonly migrations: readonly Migration[];
-  readonly legacy: LegacyVersions;
-  readonly historyTable: HistoryTable;
-  readonly logger: Logger;
-  /** What the migrations make. They are replayed once, when it is first asked for. */
-  readonly replayed: () => Promise<Replay>;
-}
-
-/**
- * Reads the files, puts them and the migrations in code into one sequence, and checks the table of legacy versions
- * against it.
- *
- * @throws MigrationFileError when a file, the folder or the table is not as it must be, or two have the same number
- * @throws InvalidOptionError when a migration in code, or the name of the history's table, is not as it must be
- */
-export async function resolveSource(source: MigrationSource): Promise<ResolvedSource> {
-  const driver = resolveDriver(source.driver);
-  const historyTable = historyTableOf(source);
-  const files =
-    typeof source.migrations === 'string'
-      ? await readMigrations(source.migrations, { historyTable: historyTable.name })
-      : source.migrations;
-  const migrations = mergeMigrations(files, source.code ?? []);
-  // What was read before was perhaps read for a history of another name.
-  if (files === source.migrations) refuseHistoryWrites(migrations, historyTable.name);
-  const legacy = source.legacy ?? {};
-  refuseUnknownVersions(legacy, migrations);
-  const logger = moduleLogger(source.logger, 'upgrade');
-  let replay: Promise<Replay> | undefined;
-  const replayed = (): Promise<Replay> => (replay ??= replayMigrations({ driver, historyTable }, migrations));
-  return { driver, migrations, legacy, historyTable, logger, replayed };
-}
-
-function isVersionList(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every((version) => Number.isSafeInteger(version));
-}
-
-function refuseUnknownVersions(
-  legacy: Readonly<Record<string, unknown>>,
-  migrations: readonly Migration[],
-): void {
-  const known = new Set(migrations.map(({ version }) => version));
-  for (const [claim, versions] of Object.entries(legacy)) {
-    const problem = !/^\d+$/.test(claim)
-      ? `"${claim}" is not a user_version`
-      : !isVersionList(versions)
-        ? `what ${claim} claims is not a list of migration versions`
-        : versions.every((version) => known.has(version))
-          ? undefined
-          : `${claim} claims migration ${versions.filter((version) => !known.has(version)).join(', ')}, and there is no such file`;
-    if (problem !== undefined)
-      throw new MigrationFileError(
-        'BAD_LEGACY_TABLE',
-        `The table of legacy versions is wrong: ${problem}.`,
-        'legacy',
-        undefined,
-        {
-          hint: 'It maps each user_version to the versions of the files that it claims, such as { "1": [3], "2": [3, 4] }.',
-        },
-      );
-  }
-}
 
 function wholeNumber(value: number | undefined, fallback: number, name: string, unit: string): number {
   if (value === undefined) return fallback;

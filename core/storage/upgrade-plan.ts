@@ -10,12 +10,8 @@ import {
   type PlannedCompletion,
   type PlannedMigration,
 } from './planned-work.js';
-import {
-  resolveSettings,
-  resolveSource,
-  type ResolvedSource,
-  type UpgradeOptions,
-} from './upgrade-options.js';
+import { resolveSettings, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSource, type ResolvedSource } from './upgrade-source.js';
 
 /** A script that would be carried out. */
 export interface PlannedScript extends PlannedMigration {

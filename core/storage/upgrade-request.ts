@@ -37,6 +37,8 @@ export interface Bridge {
   readonly ownTriggers: (db: DatabaseBridge, versions: readonly number[]) => Promise<readonly OwnTrigger[]>;
   /** Holds the finished database against a fresh one, before the last transaction is committed. */
   readonly verify: (db: DatabaseBridge, last: Migration | undefined) => Promise<void>;
+  /** Says in the history that nothing is left to do, before the last transaction is committed. */
+  readonly seal: (db: DatabaseBridge) => Promise<void>;
 }
 
 export interface RunnerSettings {

@@ -206,7 +206,7 @@ export class UpgradeSteps {
       const details = { ...attempt.details, ...(index === attempts.length - 1 ? violations : {}) };
       await this.record({ ...attempt, details });
     }
-    if (work.plan.pending.length === 0) await bridge.verify(this.db, undefined);
+    if (work.plan.pending.length === 0) await this.finish(undefined);
     await this.stock.remember(after, attempts.length);
     const files = attempts.map(({ filename }) => filename);
     return { kind: 'adopted', files, ms: performance.now() - started };
@@ -333,11 +333,17 @@ export class UpgradeSteps {
         details: isTolerated ? { violations: after?.violations ?? [] } : {},
       }),
     );
-    if (work.plan.pending.length === 1) await this.request.bridge.verify(this.db, migration);
+    if (work.plan.pending.length === 1) await this.finish(migration);
     if (after === undefined) this.stock.passOver(effectOf(migration));
     else await this.stock.remember(after, 1);
     this.version = Math.max(this.version ?? 0, migration.version);
     this.standing = await readStanding(this.db, this.request.historyTable, withoutMigration(work, migration));
+  }
+
+  /** Proves the finished database, and says in its history that it is. */
+  private async finish(last: Migration | undefined): Promise<void> {
+    await this.request.bridge.verify(this.db, last);
+    await this.request.bridge.seal(this.db);
   }
 
   private async recordRolledBack({ applied, migration }: RollBack, started: number): Promise<void> {

@@ -9,10 +9,8 @@ import { copyFailure, refuseWhenAborted, unlikeItsSource } from './copy-failures
 import { checkIntegrity } from './database-integrity.js';
 import { pictureDifferences, pictureOf, takePicture, type DatabasePicture } from './database-picture.js';
 import { syncFile, syncFolder } from './file-system.js';
+import { defaultFullCheckBytes } from './defaults.js';
 import { claimPartial, discardPartial } from './partial-files.js';
-
-/** Copies up to this size are held against all their indexes (integrity_check), larger ones only looked through. */
-export const defaultFullCheckBytes = 1024 ** 3;
 
 const INTERRUPT_AGAIN_MS = 20;
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { inspectDatabase, upgradeDatabase, UpgradeBridgeError, verifyDatabase } from '../../core/index.js';
 import type { DatabaseBridge, Row } from '../../core/database/database-bridge.js';
-import { upgradeConnection } from '../../core/storage/legacy-migrations.js';
+import { upgradeConnection } from '../../core/storage/upgrade-database.js';
 import { splitStatements } from '../../core/storage/sql-script.js';
 import { dumpDatabase, type DatabaseDump } from '../support/database-dump.js';
 import { withLegacy } from '../support/legacy-driver.js';

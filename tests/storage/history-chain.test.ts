@@ -210,7 +210,7 @@ describe.each(cases)('the history, in $journal mode, by $driver.name,', ({ journ
 
     it('gets the later columns with the next file, and its rows are trusted once', async () => {
       await upgradeDatabase(source());
-      expect(await columns()).toMatch(/,details,release,up_sql,down_sql,hash$/);
+      expect(await columns()).toMatch(/,details,release,up_sql,down_sql,hash,seal$/);
       expect(
         await scratch.rows('SELECT id, version, applied_at, execution_time_ms AS ms FROM schema_migrations'),
       ).toEqual([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { DatabaseBridge, Row } from '../../core/database/database-bridge.js';
-import { upgradeConnection } from '../../core/storage/legacy-migrations.js';
+import { upgradeConnection } from '../../core/storage/upgrade-database.js';
 import type { UpgradeReport } from '../../core/storage/upgrade-report.js';
 import { withDatabase } from '../support/memory-database.js';
 import { migrationsOf } from '../support/migration-values.js';

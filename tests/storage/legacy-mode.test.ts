@@ -10,7 +10,7 @@ import {
   type UpgradeReport,
 } from '../../core/index.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
-import { upgradeConnection } from '../../core/storage/legacy-migrations.js';
+import { upgradeConnection } from '../../core/storage/upgrade-database.js';
 import { DatabaseFolder } from '../support/database-folder.js';
 import { openLegacy } from '../support/legacy-driver.js';
 import { notesFiles, notesLegacyVersions, notesMigrations } from '../support/notes-world.js';

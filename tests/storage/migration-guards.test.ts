@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { DatabaseBridge, Row } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
-import { upgradeConnection } from '../../core/storage/legacy-migrations.js';
+import { upgradeConnection } from '../../core/storage/upgrade-database.js';
 import { markTransaction } from '../../core/storage/migration-guards.js';
 import type { Migration } from '../../core/storage/migration.js';
 import type { UpgradeReport } from '../../core/storage/upgrade-report.js';

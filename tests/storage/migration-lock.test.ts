@@ -21,7 +21,8 @@ import { pino } from 'pino';
 
 import { InterruptedError, InvalidOptionError, LockedError } from '../../core/errors.js';
 import { resolveDatabaseFile, type DatabaseFile } from '../../core/storage/database-file.js';
-import { acquireMigrationLock, defaultLockWaitMs, type LockWait } from '../../core/storage/migration-lock.js';
+import { defaultLockWaitMs } from '../../core/storage/defaults.js';
+import { acquireMigrationLock, type LockWait } from '../../core/storage/migration-lock.js';
 import { testUnless } from '../support/needed.js';
 import { giveToOtherUser, noOtherUser, noTwoUsers, runAsOtherUser } from '../support/other-user.js';
 import { startProgram } from '../support/processes.js';

@@ -3,7 +3,8 @@ import { resolveDatabaseFile } from '../../../core/storage/database-file.js';
 import { readDatabase } from '../../../core/storage/database-reading.js';
 import { LegacyBridge } from '../../../core/storage/legacy-migrations.js';
 import { runMigrations } from '../../../core/storage/migration-runner.js';
-import { resolveProgress, resolveSettings, resolveSource } from '../../../core/storage/upgrade-options.js';
+import { resolveProgress, resolveSettings } from '../../../core/storage/upgrade-options.js';
+import { resolveSource } from '../../../core/storage/upgrade-source.js';
 import type { UpgradeOptions } from '../../../core/storage/upgrade-options.js';
 import type { Bridge, RunRequest, RunResult, UpgradeWork } from '../../../core/storage/upgrade-request.js';
 import { UpgradeConnection } from '../../../core/storage/upgrade-connection.js';
@@ -60,6 +61,7 @@ function decidedOnce(bridge: Bridge, decided: UpgradeWork): Bridge {
     adopt: (db, work) => bridge.adopt(db, work),
     verify: (db, last) => bridge.verify(db, last),
     fillHistory: () => Promise.resolve(),
+    seal: (db) => bridge.seal(db),
     ownTriggers: (db, versions) => bridge.ownTriggers(db, versions),
   };
 }

@@ -1,0 +1,175 @@
+import type { DatabaseBridge, DatabaseDriver, OpenMode } from '../database/database-bridge.js';
+import { resolveDriver } from '../database/drivers.js';
+import { DatabaseError } from '../errors.js';
+import { moduleLogger } from '../logger.js';
+import { resolveDatabaseFile } from './database-file.js';
+import { historyTableOf } from './history-table.js';
+import type { CodeMigration } from './code-migrations.js';
+import type { Migration } from './migration.js';
+import {
+  contentsOf,
+  contentsSeal,
+  listFiles,
+  listingSeal,
+  readSealedHistory,
+  type Identified,
+  type Seal,
+  type SealContext,
+  type SealedHistory,
+} from './upgrade-seal.js';
+import type { UpgradeOptions } from './upgrade-options.js';
+import type { UpgradeReport } from './upgrade-report.js';
+
+/** A database that was found up to date, on the connection on which it was found so. */
+export interface UpToDate {
+  readonly db: DatabaseBridge;
+  readonly report: UpgradeReport;
+}
+
+/**
+ * Finds out in one query whether there is nothing to do: the last upgrade left nothing, and neither the history nor the
+ * migrations have changed since. The files of a folder are compared by their listing, and read where that has changed.
+ *
+ * @param keep whether the caller goes on with the connection, and so wants one that can write
+ * @returns undefined where that cannot be told so quickly, for whatever reason: the whole look names it
+ * @throws InvalidOptionError, FileAccessError, UnreadableDatabaseError when the path leads to no database
+ */
+export async function findUpToDate(options: UpgradeOptions, keep: boolean): Promise<UpToDate | undefined> {
+  const started = performance.now();
+  if (options.to !== undefined) return undefined;
+  const driver = resolveDriver(options.driver);
+  const context = await contextOf(options);
+  const file = await resolveDatabaseFile(options.database, 'write');
+  if (!file.exists || file.networkFileSystem !== undefined) return undefined;
+  // A connection that may write carries over, when it closes, a log that others left beside the database.
+  const isAlone = file.walBytes === 0 && file.journalBytes === 0;
+  if (keep && !isAlone) return undefined;
+  const opening = openOrNot(driver, file.canonicalPath, keep ? 'read-write' : 'read-only');
+  // SQLite works on another thread, while this one looks at the files.
+  const { migrations, rereadFiles = false } = options;
+  const listing = typeof migrations === 'string' && !rereadFiles ? listFiles(migrations) : undefined;
+  const db = await opening;
+  if (db === undefined) return undefined;
+  let version: number | undefined;
+  try {
+    version = await sealedVersion(db, options, context, listing);
+    if (version === undefined) return undefined;
+    const { database } = options;
+    const report = upToDateReport(database, version, performance.now() - started);
+    const logger = moduleLogger(options.logger, 'upgrade').child({ database });
+    logger.debug({ version, ms: report.ms }, 'up to date');
+    return { db, report };
+  } finally {
+    if (version === undefined || !keep) await db.close();
+  }
+}
+
+async function openOrNot(
+  driver: DatabaseDriver,
+  path: string,
+  mode: OpenMode,
+): Promise<DatabaseBridge | undefined> {
+  try {
+    return await driver.open(path, mode);
+  } catch (error) {
+    passOverRefusal(error);
+    return undefined;
+  }
+}
+
+/** What SQLite refuses here, it refuses in the whole look as well, where it gets its name. */
+function passOverRefusal(error: unknown): void {
+  if (!(error instanceof DatabaseError)) throw error;
+}
+
+async function sealedHistoryOf(
+  db: DatabaseBridge,
+  { historyTable }: SealContext,
+): Promise<SealedHistory | undefined> {
+  try {
+    return await readSealedHistory(db, historyTable);
+  } catch (error) {
+    passOverRefusal(error);
+    return undefined;
+  }
+}
+
+/** The version at which the database is up to date; undefined where that is not proved. */
+async function sealedVersion(
+  db: DatabaseBridge,
+  options: UpgradeOptions,
+  context: SealContext,
+  listingFiles: Promise<string | undefined> | undefined,
+): Promise<number | undefined> {
+  const history = await sealedHistoryOf(db, context);
+  const seal = history?.seal;
+  if (history === undefined || seal === undefined) return undefined;
+  const { version } = seal;
+  const listing = await listingFiles;
+  const isAsListed =
+    listing !== undefined && seal.listing === listingSeal(context, { version, listing }, history);
+  return isAsListed || (await isAsRead(options, context, history, seal)) ? version : undefined;
+}
+
+async function isAsRead(
+  { migrations, code }: UpgradeOptions,
+  context: SealContext,
+  history: SealedHistory,
+  { version, contents: expected }: Seal,
+): Promise<boolean> {
+  const values = [
+    ...(typeof migrations === 'string' ? await identify(migrations) : migrations),
+    ...(code ?? []),
+  ];
+  const contents = contentsOf(await identified(values));
+  return expected === contentsSeal(context, { version, contents }, history);
+}
+
+async function identify(folder: string): Promise<readonly Identified[]> {
+  const { identifyFiles } = await import('./migration-files.js');
+  return identifyFiles(folder);
+}
+
+/** Migrations in code have what identifies them only once they are defined. */
+async function identified(
+  migrations: readonly (Identified | CodeMigration | Migration)[],
+): Promise<readonly Identified[]> {
+  const isIdentified = (each: Identified | CodeMigration): each is Identified =>
+    typeof each === 'object' && 'filename' in each && 'checksum' in each;
+  if (migrations.every(isIdentified)) return migrations;
+  const { defineMigration } = await import('./code-migrations.js');
+  return migrations.map((each) => (isIdentified(each) ? each : defineMigration(each)));
+}
+
+async function contextOf({ historyTable, legacy, code = [] }: UpgradeOptions): Promise<SealContext> {
+  return {
+    historyTable: historyTableOf({ historyTable }),
+    legacy,
+    code: code.length === 0 ? '' : contentsOf(await identified(code)),
+  };
+}
+
+function upToDateReport(database: string, version: number, ms: number): UpgradeReport {
+  return {
+    database,
+    found: 'managed',
+    upToDate: true,
+    claimed: undefined,
+    evident: undefined,
+    differences: [],
+    adopted: [],
+    completed: [],
+    applied: [],
+    rolledBack: [],
+    losses: [],
+    version,
+    rows: [],
+    violations: [],
+    checkViolations: [],
+    ownTriggers: [],
+    backup: undefined,
+    removedBackups: [],
+    wouldDo: undefined,
+    ms: Math.round(ms),
+  };
+}

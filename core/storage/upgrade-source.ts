@@ -1,0 +1,106 @@
+import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import { resolveDriver } from '../database/drivers.js';
+import { MigrationFileError } from '../errors.js';
+import { moduleLogger, type Logger } from '../logger.js';
+import { mergeMigrations } from './code-migrations.js';
+import { historyTableOf, type HistoryTable } from './history-table.js';
+import type { LegacyVersions } from './legacy-evidence.js';
+import { readMigrations, refuseHistoryWrites } from './migration-files.js';
+import { replayMigrations, type Replay } from './migration-replay.js';
+import type { Migration } from './migration.js';
+import type { MigrationSource } from './upgrade-options.js';
+import {
+  contentsOf,
+  contentsSeal,
+  listFiles,
+  listingSeal,
+  readSealedHistory,
+  writeSeal,
+  type SealContext,
+} from './upgrade-seal.js';
+
+/** The options with every default filled in, and the files read. */
+export interface ResolvedSource {
+  readonly driver: DatabaseDriver;
+  readonly migrations: readonly Migration[];
+  readonly legacy: LegacyVersions;
+  readonly historyTable: HistoryTable;
+  readonly seal: SealContext;
+  /** The listing of the folder before its files were read; undefined where there is none. */
+  readonly listing: string | undefined;
+  readonly logger: Logger;
+  /** What the migrations make. They are replayed once, when it is first asked for. */
+  readonly replayed: () => Promise<Replay>;
+}
+
+/**
+ * Reads the files, puts them and the migrations in code into one sequence, and checks the table of legacy versions
+ * against it.
+ *
+ * @throws MigrationFileError when a file, the folder or the table is not as it must be, or two have the same number
+ * @throws InvalidOptionError when a migration in code, or the name of the history's table, is not as it must be
+ */
+export async function resolveSource(source: MigrationSource): Promise<ResolvedSource> {
+  const driver = resolveDriver(source.driver);
+  const historyTable = historyTableOf(source);
+  // Before the files: one that changes in between is then noticed at the next start.
+  const listing = typeof source.migrations === 'string' ? await listFiles(source.migrations) : undefined;
+  const files =
+    typeof source.migrations === 'string'
+      ? await readMigrations(source.migrations, { historyTable: historyTable.name })
+      : source.migrations;
+  const migrations = mergeMigrations(files, source.code ?? []);
+  // What was read before was perhaps read for a history of another name.
+  if (files === source.migrations) refuseHistoryWrites(migrations, historyTable.name);
+  const legacy = source.legacy ?? {};
+  refuseUnknownVersions(legacy, migrations);
+  const seal = { historyTable, legacy, code: contentsOf(mergeMigrations(source.code ?? [])) };
+  const logger = moduleLogger(source.logger, 'upgrade');
+  let replay: Promise<Replay> | undefined;
+  const replayed = (): Promise<Replay> => (replay ??= replayMigrations({ driver, historyTable }, migrations));
+  return { driver, migrations, legacy, historyTable, seal, listing, logger, replayed };
+}
+
+/** Says in the history that nothing is left to do. To be called in the transaction after which that is so. */
+export async function sealDatabase(
+  db: DatabaseBridge,
+  { migrations, historyTable, seal, listing }: ResolvedSource,
+): Promise<void> {
+  const history = await readSealedHistory(db, historyTable);
+  const version = migrations.at(-1)?.version ?? 0;
+  await writeSeal(db, historyTable, {
+    version,
+    listing: listing === undefined ? undefined : listingSeal(seal, { version, listing }, history),
+    contents: contentsSeal(seal, { version, contents: contentsOf(migrations) }, history),
+  });
+}
+
+function isVersionList(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((version) => Number.isSafeInteger(version));
+}
+
+function refuseUnknownVersions(
+  legacy: Readonly<Record<string, unknown>>,
+  migrations: readonly Migration[],
+): void {
+  const known = new Set(migrations.map(({ version }) => version));
+  for (const [claim, versions] of Object.entries(legacy)) {
+    const problem = !/^\d+$/.test(claim)
+      ? `"${claim}" is not a user_version`
+      : !isVersionList(versions)
+        ? `what ${claim} claims is not a list of migration versions`
+        : versions.every((version) => known.has(version))
+          ? undefined
+          : `${claim} claims migration ${versions.filter((version) => !known.has(version)).join(', ')}, and there is no such file`;
+    if (problem !== undefined)
+      throw new MigrationFileError(
+        'BAD_LEGACY_TABLE',
+        `The table of legacy versions is wrong: ${problem}.`,
+        'legacy',
+        undefined,
+        {
+          hint: 'It maps each user_version to the versions of the files that it claims, such as { "1": [3], "2": [3, 4] }.',
+        },
+      );
+  }
+}

@@ -1,0 +1,196 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { readMigrations, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
+import { findUpToDate } from '../../core/storage/up-to-date.js';
+import { hashesIn } from '../support/database-copy.js';
+import { withLegacy } from '../support/legacy-driver.js';
+
+let folder: string;
+let migrations: string;
+let database: string;
+
+const file = (name: string): string => join(migrations, name);
+
+async function write(name: string, sql: string): Promise<void> {
+  await writeFile(file(name), sql);
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'up-to-date-'));
+  migrations = await mkdtemp(join(tmpdir(), 'up-to-date-files-'));
+  database = join(folder, 'a.db');
+  await write('0001_one.sql', 'CREATE TABLE t (a TEXT);');
+  await write('0002_two.sql', 'CREATE TABLE u (a TEXT);');
+  await upgradeDatabase({ database, migrations, backup: false });
+});
+
+afterEach(async () => {
+  for (const each of [folder, migrations]) await rm(each, { recursive: true, force: true });
+});
+
+/** Whether one query is enough to know that there is nothing to do. */
+async function isQuick(options: Partial<UpgradeOptions> = {}): Promise<boolean> {
+  return (await findUpToDate({ database, migrations, ...options }, false)) !== undefined;
+}
+
+const change = (sql: string): Promise<void> => withLegacy(database, (connection) => connection.run(sql));
+
+describe('a database on which nothing is pending', () => {
+  it('is known by one query, which leaves every byte as it is', async () => {
+    const before = await hashesIn(folder);
+    expect(await isQuick()).toBe(true);
+    expect(await hashesIn(folder)).toEqual(before);
+  });
+
+  it('gets the report that the whole look would make', async () => {
+    const quick = await upgradeDatabase({ database, migrations });
+    await change('UPDATE schema_migrations SET seal = NULL');
+    expect(await isQuick()).toBe(false);
+    const whole = await upgradeDatabase({ database, migrations });
+    expect({ ...quick, ms: 0 }).toEqual({ ...whole, ms: 0 });
+  });
+
+  it.each([false, true])(
+    'is known from values, whatever folder they came from (rereadFiles: %j)',
+    async (rereadFiles) => {
+      expect(await isQuick({ migrations: await readMigrations(migrations), rereadFiles })).toBe(true);
+    },
+  );
+
+  it('is known after an upgrade from values, once the files have been read', async () => {
+    const values = await readMigrations(migrations);
+    const other = join(folder, 'b.db');
+    await upgradeDatabase({ database: other, migrations: values, backup: false });
+    expect(await isQuick({ database: other })).toBe(true);
+  });
+
+  it('is known with migrations in code, and not without them', async () => {
+    const code = [{ version: 3, name: 'three', up: () => Promise.resolve() }];
+    await upgradeDatabase({ database, migrations, code, backup: false });
+    expect(await isQuick({ code })).toBe(true);
+    await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({ code: 'NEWER_DATABASE' });
+    const changed = [{ version: 3, name: 'three', checksum: 'another', up: () => Promise.resolve() }];
+    await expect(upgradeDatabase({ database, migrations, code: changed })).rejects.toMatchObject({
+      code: 'CHANGED_MIGRATION',
+    });
+  });
+
+  it('is looked at as a whole where it is to end at an older version', async () => {
+    expect(await isQuick({ to: 2 })).toBe(false);
+  });
+
+  it('is looked at as a whole with another table of legacy versions, which may be wrong', async () => {
+    expect(await isQuick({ legacy: { 1: [1] } })).toBe(false);
+    await expect(upgradeDatabase({ database, migrations, legacy: { 1: [7] } })).rejects.toMatchObject({
+      code: 'BAD_LEGACY_TABLE',
+    });
+  });
+
+  it('is known only by the table that holds its history', async () => {
+    expect(await isQuick({ historyTable: 'migrations' })).toBe(false);
+    await expect(upgradeDatabase({ database, migrations, historyTable: 'migrations' })).rejects.toMatchObject(
+      {
+        code: 'HISTORY_ELSEWHERE',
+      },
+    );
+  });
+});
+
+describe('files are noticed', () => {
+  it('that were edited', async () => {
+    await write('0001_one.sql', 'CREATE TABLE t (a TEXT, b TEXT);');
+    await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({
+      code: 'CHANGED_MIGRATION',
+    });
+  });
+
+  it('that were edited without a change of size, and given their old time', async () => {
+    const { atime, mtime } = await stat(file('0001_one.sql'));
+    await write('0001_one.sql', 'CREATE TABLE t (b TEXT);');
+    await utimes(file('0001_one.sql'), atime, mtime);
+    await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({
+      code: 'CHANGED_MIGRATION',
+    });
+  });
+
+  it('that are new, gone or have another name', async () => {
+    await write('0003_three.sql', 'CREATE TABLE v (a);');
+    await expect(upgradeDatabase({ database, migrations, backup: false })).resolves.toMatchObject({
+      version: 3,
+    });
+    await rename(file('0003_three.sql'), file('0003_tree.txt'));
+    await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({ code: 'NEWER_DATABASE' });
+    await rename(file('0003_tree.txt'), file('0003-three.sql'));
+    await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({
+      code: 'BAD_MIGRATION_NAME',
+    });
+  });
+
+  it('whose times alone have changed: they are read, and are the same', async () => {
+    await utimes(file('0001_one.sql'), new Date(0), new Date(0));
+    expect(await isQuick()).toBe(true);
+  });
+
+  it('by their text alone where every start is to read them', async () => {
+    expect(await isQuick({ rereadFiles: true })).toBe(true);
+    await write('0002_two.sql', 'CREATE TABLE u (b TEXT);');
+    expect(await isQuick({ rereadFiles: true })).toBe(false);
+  });
+
+  it('that cannot be read', async () => {
+    await rm(migrations, { recursive: true });
+    await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({
+      code: 'UNREADABLE_MIGRATIONS',
+    });
+  });
+});
+
+describe('a history that was changed by hand is looked at as a whole', () => {
+  it.each([
+    ["UPDATE schema_migrations SET checksum = 'x' WHERE id = 1", 'CHANGED_MIGRATION'],
+    ['DELETE FROM schema_migrations WHERE id = 1', 'TAMPERED_HISTORY'],
+    ["UPDATE schema_migrations SET execution_time_ms = 'text' WHERE id = 1", 'BAD_HISTORY'],
+    ["UPDATE schema_migrations SET status = 'unknown' WHERE id = 1", 'BAD_HISTORY'],
+    ["UPDATE schema_migrations SET details = 'no JSON' WHERE id = 2", 'BAD_HISTORY'],
+    ["UPDATE schema_migrations SET version = '1' || 'x' WHERE id = 1", 'BAD_HISTORY'],
+    ['CREATE TRIGGER r AFTER INSERT ON schema_migrations BEGIN SELECT 1; END', 'BAD_HISTORY'],
+    [
+      'INSERT INTO schema_migrations SELECT 9, version, filename, description, checksum, applied_at, execution_time_ms, status, origin, details, release, up_sql, down_sql, hash, seal FROM schema_migrations WHERE id = 2',
+      'TAMPERED_HISTORY',
+    ],
+  ])('%s', async (sql, code) => {
+    await change(sql);
+    expect(await isQuick()).toBe(false);
+    await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({ code });
+  });
+
+  it('also where a view has its name', async () => {
+    await change(
+      'ALTER TABLE schema_migrations RENAME TO other; CREATE VIEW schema_migrations AS SELECT * FROM other',
+    );
+    expect(await isQuick()).toBe(false);
+  });
+
+  it('and a seal that somebody wrote himself is none', async () => {
+    await change("UPDATE schema_migrations SET seal = '9' || substr(seal, 2)");
+    expect(await isQuick()).toBe(false);
+    await expect(upgradeDatabase({ database, migrations })).resolves.toMatchObject({
+      upToDate: true,
+      version: 2,
+    });
+  });
+});
+
+describe('a history of an earlier version of this package', () => {
+  it('has no seal until the next upgrade, and is up to date all the same', async () => {
+    await change('ALTER TABLE schema_migrations DROP COLUMN seal');
+    expect(await isQuick()).toBe(false);
+    await expect(upgradeDatabase({ database, migrations })).resolves.toMatchObject({ upToDate: true });
+    await write('0003_three.sql', 'CREATE TABLE v (a);');
+    await upgradeDatabase({ database, migrations, backup: false });
+    expect(await isQuick()).toBe(true);
+  });
+});
