@@ -7,6 +7,7 @@ import {
   UnreadableDatabaseError,
   UpgradeBridgeError,
 } from '../errors.js';
+import { matchHistory } from './history-matching.js';
 import { weighEvidence, type FileEvidence, type LegacyVersions } from './legacy-evidence.js';
 import {
   appliedMigrations,
@@ -187,7 +188,13 @@ async function findKeptHistories(db: DatabaseBridge, table: HistoryTable): Promi
 
 /** Whether the files have to be replayed before a probed database can be recognised. */
 export function needsReplay(probed: ProbedState): probed is UnmanagedState {
-  return probed.kind === 'unmanaged' && !isEmptySchema(probed.schema) && probed.others.length === 0;
+  return probed.kind === 'unmanaged' && !isEmptySchema(probed.schema);
+}
+
+/** Whether a history tells of these files: in a legacy database it is otherwise that of something else, which shares the file. */
+function tells(history: OtherHistory, { steps }: Replay): boolean {
+  const files = steps.map(({ migration }) => migration);
+  return matchHistory(history, files).matches.length > 0;
 }
 
 /** The history that is kept in user_version alone: it says something only of a database with tables of these files. */
@@ -226,7 +233,8 @@ export function recogniseDatabase(
         other: probed.others[0],
       };
     case 'unmanaged': {
-      const [other] = probed.others;
+      const evidence = weighEvidence(probed.schema, probed.userVersion, replay, legacyVersions);
+      const other = probed.others.find((history) => evidence.kind !== 'legacy' || tells(history, replay));
       if (other !== undefined)
         return {
           kind: 'foreign',
@@ -234,7 +242,6 @@ export function recogniseDatabase(
           reasons: [`its history is kept by ${describeHistory(other)}`],
           other,
         };
-      const evidence = weighEvidence(probed.schema, probed.userVersion, replay, legacyVersions);
       switch (evidence.kind) {
         case 'empty':
           return { kind: 'empty', userVersion: evidence.claimed };

@@ -83,7 +83,7 @@ export const historyForms: readonly HistoryForm[] = [
     title: 'drizzle',
     columns: ['id', 'hash', 'created_at'],
     perhaps: ['name', 'applied_at'],
-    telling: true,
+    telling: false,
     order: ['created_at'],
     inOrder: true,
     read: ({ hash, created_at: version, name, applied_at: appliedAt }) => ({
@@ -248,5 +248,5 @@ export function formsOf(columns: readonly string[]): HistoryForm[] {
 
 /** Whether a table is named as one of migrations: by the tool itself or by one who set the name. */
 export function isNamedAsHistory(table: string): boolean {
-  return /migrat|sequelizemeta|umzug/i.test(table);
+  return /migrat|sequelizemeta|umzug|drizzle/i.test(table);
 }

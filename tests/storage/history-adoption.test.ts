@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import {
   adoptHistory,
+  defineMigration,
   inspectDatabase,
   listBackups,
   openStorage,
@@ -360,4 +361,74 @@ describe('there is nothing to take over', () => {
       code: 'ADOPTION_MISMATCH',
     });
   });
+});
+
+describe('a legacy database in which another tool has a history, too', () => {
+  const knexTable = 'CREATE TABLE knex_migrations (id INTEGER PRIMARY KEY, name, batch, migration_time);';
+
+  beforeEach(() => copyDatabase('tests/fixtures/legacy/version-7-born.db', place.path));
+
+  it('is upgraded as ever where that tells of other things', async () => {
+    await place.run(`${knexTable} INSERT INTO knex_migrations VALUES (1, '20240101000000_shop.js', 1, 1)`);
+    const report = await upgradeDatabase({
+      ...{ database: place.path, backup: false },
+      ...{ migrations: worldMigrationsDir, legacy: worldLegacyVersions },
+    });
+    expect(report).toMatchObject({ found: 'legacy', version: 11 });
+    expect(await place.rows('SELECT name FROM knex_migrations')).toEqual([
+      { name: '20240101000000_shop.js' },
+    ]);
+  });
+
+  it('is refused where that tells of the same files', async () => {
+    await place.run(`${knexTable} INSERT INTO knex_migrations VALUES (1, '2_add_chat_id.js', 1, 1)`);
+    const refused = () =>
+      expect(openStorage({ database: place.path })).rejects.toMatchObject({
+        code: 'OTHER_HISTORY',
+        tool: 'knex',
+        table: 'knex_migrations',
+      });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+  });
+});
+
+it('a history of numbers and names is taken over for migrations in code', async () => {
+  await otherDatabase('a runner that keeps numbers and names').make(place.path);
+  const code = [
+    defineMigration({
+      version: 1,
+      name: 'create_users',
+      up: (db) =>
+        db.executeScript('CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL)'),
+    }),
+    defineMigration({
+      version: 2,
+      name: 'add_email',
+      up: async (db) => {
+        await db.executeScript('ALTER TABLE users ADD COLUMN email TEXT');
+        await db.executeScript('CREATE UNIQUE INDEX users_email ON users (email)');
+      },
+    }),
+    defineMigration({
+      version: 3,
+      name: 'seed_users',
+      up: async (db) => {
+        await db.execute('INSERT INTO users (name) VALUES (?)', ['Somebody']);
+      },
+    }),
+    defineMigration({
+      version: 4,
+      name: 'create_notes',
+      up: (db) => db.executeScript('CREATE TABLE notes (id INTEGER PRIMARY KEY)'),
+    }),
+  ];
+  const { files, pending } = await adopt(code);
+  expect(files.map(({ version, by, assumed }) => [version, by, assumed])).toEqual([
+    [1, 'name', false],
+    [2, 'name', false],
+    [3, 'name', true],
+  ]);
+  expect(pending).toHaveLength(1);
+  expect((await upgradeDatabase({ database: place.path, migrations: code, backup: false })).version).toBe(4);
+  expect(await users()).toEqual(seeded);
 });

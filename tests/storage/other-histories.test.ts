@@ -71,6 +71,7 @@ describe('another tool is recognised by the columns of its table', () => {
   it.each([
     ['one more column', 'CREATE TABLE knex_migrations (id, name, batch, migration_time, note)'],
     ['a column less', 'CREATE TABLE knex_migrations (id, name, batch)'],
+    ['what a table of anybody could have', 'CREATE TABLE files (id INTEGER PRIMARY KEY, hash, created_at)'],
     [
       'names that could be anything',
       'CREATE TABLE tags (name); CREATE TABLE app (version); CREATE TABLE x (version, dirty)',
