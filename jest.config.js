@@ -4,7 +4,7 @@ export default {
   roots: ['<rootDir>/tests'],
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1', '^sqlite-upgrade-bridge$': '<rootDir>/core/index.ts' },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tests/tsconfig.json' }] },
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/var', '<rootDir>/tests/benchmarks'],
   collectCoverageFrom: ['core/**/*.ts'],

@@ -9,7 +9,19 @@ export type {
   Row,
   SqlValue,
 } from './database/database-bridge.js';
-export type { DriverChoice, DriverName, DriverOption } from './database/drivers.js';
+export { openConnection, type DriverChoice, type DriverName, type DriverOption } from './database/drivers.js';
+export {
+  MigrationRunner,
+  type MigrationList,
+  type MigrationRunnerOptions,
+} from './faces/migration-runner.js';
+export {
+  MigrationService,
+  type MigrationProblem,
+  type MigrationRun,
+  type MigrationServiceOptions,
+} from './faces/migration-service.js';
+export type { MigrationTarget } from './faces/migration-target.js';
 export {
   planAll,
   upgradeAll,

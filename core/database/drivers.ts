@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors.js';
 import { betterSqlite3Driver } from './better-sqlite3-bridge.js';
-import type { DatabaseDriver } from './database-bridge.js';
+import type { DatabaseDriver, LocalBridge, OpenMode } from './database-bridge.js';
 import { sqlite3Driver } from './sqlite3-bridge.js';
 
 /** The packages through which SQLite can be reached. */
@@ -36,4 +36,25 @@ export function resolveDriver(choice: DatabaseDriver | string = 'sqlite3'): Data
   throw new InvalidOptionError(`There is no driver "${choice}".`, {
     hint: `Give ${driverNames.join(' or ')}, or leave the option out.`,
   });
+}
+
+/**
+ * Opens a connection as this package's own work uses them: for what takes an open connection, and for a program that has
+ * no other way to its database.
+ *
+ * ```ts
+ * const db = await openConnection('notes.db', { mode: 'read-only' });
+ * console.log(await db.query('SELECT title FROM notes WHERE id = ?', [7]));
+ * await db.close();
+ * ```
+ *
+ * @param location a file path, or `:memory:` for a database of this connection alone
+ * @throws DatabaseError when SQLite cannot open it
+ * @throws UpgradeBridgeError (NO_DRIVER) when the driver's package cannot be loaded
+ */
+export async function openConnection(
+  location: string,
+  { driver, mode = 'create' }: DriverOption & { readonly mode?: OpenMode | undefined } = {},
+): Promise<LocalBridge> {
+  return resolveDriver(driver).open(location, mode);
 }

@@ -1,8 +1,17 @@
-import { decideAdoption, type AdoptedFile } from './adoption-decision.js';
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { decideAdoption, type AdoptedFile, type Adoption } from './adoption-decision.js';
 import { Replays } from './adoption-matching.js';
 import { readDrizzleJournal } from './drizzle-journal.js';
-import { changeHistory, type HistoryChangeOptions } from './history-change.js';
+import {
+  changeHistory,
+  changeHistoryThrough,
+  type ConnectionHistoryOptions,
+  type HistoryChangeOptions,
+  type HistoryChangeResult,
+  type HistoryChangeSubject,
+} from './history-change.js';
 import { standingRows, type OtherTool } from './other-history.js';
+import type { ResolvedSource } from './upgrade-source.js';
 
 export interface AdoptOptions extends HistoryChangeOptions {
   /** Whose history is taken over, where several tools keep one. Default: the only one that there is. */
@@ -57,16 +66,40 @@ export interface AdoptReport {
  *   row has no file, the schema is not what the files make, or there is no such history
  * @throws ForeignDatabaseError, FileAccessError, UnreadableDatabaseError, LockedError as `upgradeDatabase` does
  */
-export async function adoptHistory(options: AdoptOptions): Promise<AdoptReport> {
+export function adoptHistory(options: AdoptOptions): Promise<AdoptReport> {
+  return adopt(options, (decide) => changeHistory(options, subject, decide));
+}
+
+/** What an adoption through an open connection takes. */
+export type ConnectionAdoptOptions = ConnectionHistoryOptions &
+  Pick<AdoptOptions, 'acceptDifferences' | 'tool'>;
+
+/**
+ * Does what `adoptHistory` does through one open connection, with the weaker promises of `upgradeConnection`.
+ *
+ * @throws what `adoptHistory` throws
+ */
+export function adoptConnection(db: DatabaseBridge, options: ConnectionAdoptOptions): Promise<AdoptReport> {
+  return adopt({ ...options, database: db.location }, (decide) =>
+    changeHistoryThrough(db, options, subject, decide),
+  );
+}
+
+const subject: HistoryChangeSubject = { title: 'Taking the history over', label: 'adopted' };
+
+type Decide = (db: DatabaseBridge, source: ResolvedSource) => Promise<Adoption>;
+
+async function adopt(
+  options: AdoptOptions,
+  carryOut: (decide: Decide) => Promise<HistoryChangeResult<Adoption>>,
+): Promise<AdoptReport> {
   const started = performance.now();
   const { migrations, tool, acceptDifferences = false } = options;
   const journal =
     typeof migrations === 'string' ? await readDrizzleJournal(migrations) : new Map<string, string>();
   const replays = new Replays();
-  const { change, backup } = await changeHistory(
-    options,
-    { title: 'Taking the history over', label: 'adopted' },
-    (db, source) => decideAdoption(db, source, { tool, acceptDifferences, journal }, replays),
+  const { change, backup } = await carryOut((db, source) =>
+    decideAdoption(db, source, { tool, acceptDifferences, journal }, replays),
   );
   const { history, renamed, files, pending, differences } = change;
   const isRenamed = renamed !== undefined && renamed.from === history?.table;

@@ -37,6 +37,9 @@ export interface HistoryChangeOptions extends Omit<
   readonly dryRun?: boolean | undefined;
 }
 
+/** What they take where they are made through an open connection. */
+export type ConnectionHistoryOptions = Omit<HistoryChangeOptions, 'backup' | 'database' | 'dryRun'>;
+
 /** A change of the history that somebody asked for, as it was decided by looking at the database. */
 export interface HistoryChange {
   /** What the database is, as the name of its backup says it. */
@@ -101,17 +104,40 @@ export async function changeHistory<Change extends HistoryChange>(
         );
   if (options.dryRun === true || change.attempts.length === 0)
     return { change, checkViolations: [], backup: undefined };
-  const request: ChangeRequest = {
+  const request = requestFor(file, source, options, subject);
+  return underLock(request, (connection) => carryOut(request, connection, subject, look));
+}
+
+/** The same through one open connection, with the weaker promises of `upgradeConnection`. */
+export async function changeHistoryThrough<Change extends HistoryChange>(
+  db: DatabaseBridge,
+  options: ConnectionHistoryOptions,
+  subject: HistoryChangeSubject,
+  decide: (db: DatabaseBridge, source: ResolvedSource) => Promise<Change>,
+): Promise<HistoryChangeResult<Change>> {
+  const source = await resolveSource(options);
+  const request = requestFor(db, source, { ...options, database: db.location }, subject);
+  return underLock(request, (connection) =>
+    carryOut(request, connection, subject, (own) => decide(own, source)),
+  );
+}
+
+function requestFor(
+  target: ChangeRequest['target'],
+  source: ResolvedSource,
+  options: HistoryChangeOptions,
+  { label }: HistoryChangeSubject,
+): ChangeRequest {
+  return {
     driver: source.driver,
-    target: file,
+    target,
     historyTable: source.historyTable,
-    settings,
+    settings: resolveSettings(options),
     logger: source.logger.child({ database: options.database }),
     progress: resolveProgress(options, source.logger),
     signal: options.signal,
-    to: subject.label,
+    to: label,
   };
-  return underLock(request, (connection) => carryOut(request, connection, subject, look));
 }
 
 async function carryOut<Change extends HistoryChange>(

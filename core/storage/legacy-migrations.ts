@@ -10,7 +10,7 @@ import {
   type DatabaseState,
   type ProbedState,
 } from './database-state.js';
-import { adoptHistory } from './history-adoption.js';
+import { adoptConnection, adoptHistory, type AdoptReport } from './history-adoption.js';
 import { completeFile } from './legacy-completion.js';
 import { weighEvidence } from './legacy-evidence.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
@@ -34,7 +34,12 @@ import type { Migration } from './migration.js';
 import { ownTriggers, type OwnTrigger } from './own-triggers.js';
 import { compareSchemas } from './schema-comparison.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
-import { resolveProgress, resolveSettings, type ConnectionUpgradeOptions, type UpgradeOptions } from './upgrade-options.js';
+import {
+  resolveProgress,
+  resolveSettings,
+  type ConnectionUpgradeOptions,
+  type UpgradeOptions,
+} from './upgrade-options.js';
 import { resolveSource, sealDatabase, type ResolvedSource } from './upgrade-source.js';
 import { logReport, reportIntent, reportUpgrade, type UpgradeReport } from './upgrade-report.js';
 import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-request.js';
@@ -249,11 +254,15 @@ export async function changeFile(change: FileChange): Promise<UpgradeReport> {
 }
 
 async function adoptAndChange(change: FileChange): Promise<UpgradeReport> {
-  const { files, backup } = await adoptHistory(change.options);
+  const adoption = await adoptHistory(change.options);
   // One copy is enough: that of the database before anything was written.
   const options: UpgradeOptions =
-    backup === undefined ? change.options : { ...change.options, backup: false };
-  const report = await changeOwn({ ...change, options });
+    adoption.backup === undefined ? change.options : { ...change.options, backup: false };
+  return withAdoption(await changeOwn({ ...change, options }), adoption);
+}
+
+/** Both steps as one: what was taken over, and what was carried out after it. */
+function withAdoption(report: UpgradeReport, { files, backup }: AdoptReport): UpgradeReport {
   return {
     ...report,
     found: 'foreign',
@@ -281,8 +290,22 @@ async function changeOwn(change: FileChange): Promise<UpgradeReport> {
   return carryOut({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
 }
 
-/** Brings the database of one open connection where `terms` say. */
+/** Brings the database of one open connection where `terms` say; takes over another tool's history first where `adopt` says so. */
 export async function changeConnection(
+  db: DatabaseBridge,
+  options: ConnectionUpgradeOptions,
+  terms: ChangeTerms,
+): Promise<UpgradeReport> {
+  try {
+    return await changeOwnConnection(db, options, terms);
+  } catch (error) {
+    if (options.adopt !== true || !(error instanceof OtherHistoryError)) throw error;
+    const adoption = await adoptConnection(db, options);
+    return withAdoption(await changeOwnConnection(db, options, terms), adoption);
+  }
+}
+
+async function changeOwnConnection(
   db: DatabaseBridge,
   options: ConnectionUpgradeOptions,
   terms: ChangeTerms,

@@ -15,8 +15,8 @@ import { pictureDifferences, takePicture, type DatabasePicture } from './databas
 import { claimPartial, discardPartial } from './partial-files.js';
 import { copyDatabase, withInterrupt, type CopyOptions } from './verified-copy.js';
 
-/** How long SQLite itself waits for another connection's lock, in milliseconds. */
-const BUSY_TIMEOUT_MS = 100;
+/** How long SQLite itself waits for the lock of another connection at a time, where a wait has its own end; and else. */
+const [SHORT_WAIT_MS, USUAL_WAIT_MS] = [100, 5_000];
 
 export interface ReplaceOptions extends CopyOptions {
   readonly file: DatabaseFile;
@@ -42,8 +42,6 @@ export async function replaceContent(
   options: ReplaceOptions,
 ): Promise<DatabasePicture> {
   const { signal, file } = options;
-  // Longer waits are made of several of these, so that none is longer than was asked for.
-  await live.executeScript(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   // What is committed must outlast a power cut ("PRAGMA synchronous").
   await live.execute('PRAGMA synchronous = EXTRA');
   const expected = await withInterrupt(source, signal, () => takePicture(source));
@@ -117,18 +115,18 @@ async function replaceFrom(
     }
   };
   if (hasLog) {
-    await whileInUse(waitMs, signal, () =>
+    await whileInUse(live, waitMs, signal, () =>
       withInterrupt(live, signal, () => live.restoreFrom(path, saveCurrent)),
     );
     return;
   }
   // In this mode the end of a transaction keeps its lock: nobody else can write any more, and all can read. A COMMIT
   // would keep readers out as well.
-  await whileInUse(waitMs, signal, () => live.execute('BEGIN IMMEDIATE'));
+  await whileInUse(live, waitMs, signal, () => live.execute('BEGIN IMMEDIATE'));
   await live.query('PRAGMA locking_mode = EXCLUSIVE');
   await live.execute('ROLLBACK');
   await saveCurrent();
-  await whileInUse(waitMs, signal, () => withInterrupt(live, signal, () => live.restoreFrom(path)));
+  await whileInUse(live, waitMs, signal, () => withInterrupt(live, signal, () => live.restoreFrom(path)));
 }
 
 /**
@@ -160,19 +158,25 @@ async function verifyContent(
 
 /** Tries again while other connections are in the way. */
 async function whileInUse(
+  live: LocalBridge,
   waitMs: number,
   signal: AbortSignal | undefined,
   attempt: () => Promise<unknown>,
 ): Promise<void> {
   const started = performance.now();
-  for (;;) {
-    try {
-      await attempt();
-      return;
-    } catch (error) {
-      if (!isSqliteError(error, 'SQLITE_BUSY') || performance.now() - started >= waitMs) throw error;
-      if (signal?.aborted === true) throw interrupted(error);
+  await live.query(`PRAGMA busy_timeout = ${SHORT_WAIT_MS}`);
+  try {
+    for (;;) {
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        if (!isSqliteError(error, 'SQLITE_BUSY') || performance.now() - started >= waitMs) throw error;
+        if (signal?.aborted === true) throw interrupted(error);
+      }
     }
+  } finally {
+    await live.query(`PRAGMA busy_timeout = ${USUAL_WAIT_MS}`);
   }
 }
 

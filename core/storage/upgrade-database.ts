@@ -2,7 +2,12 @@ import type { DatabaseBridge } from '../database/database-bridge.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { resolveLegacyMode } from './legacy-mode.js';
 import { findUpToDate } from './up-to-date.js';
-import { changeOptionNames, resolveSettings, type ConnectionUpgradeOptions, type UpgradeOptions } from './upgrade-options.js';
+import {
+  changeOptionNames,
+  resolveSettings,
+  type ConnectionUpgradeOptions,
+  type UpgradeOptions,
+} from './upgrade-options.js';
 import type { UpgradeReport } from './upgrade-report.js';
 
 /**

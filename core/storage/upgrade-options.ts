@@ -72,7 +72,7 @@ export interface UpgradeOptions extends MigrationSource {
 }
 
 /** What an upgrade on the caller's own connection takes. */
-export type ConnectionUpgradeOptions = Omit<UpgradeOptions, 'adopt' | 'backup' | 'database'>;
+export type ConnectionUpgradeOptions = Omit<UpgradeOptions, 'backup' | 'database'>;
 
 /** The options that an upgrade and the opening of a storage have in common, by their names. */
 export const sharedOptionNames = {

@@ -1,3 +1,5 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { withSnapshot } from '../database/transaction.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import type { DatabaseState } from './database-state.js';
@@ -10,7 +12,8 @@ import {
   type PlannedCompletion,
   type PlannedMigration,
 } from './planned-work.js';
-import { resolveSettings, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSettings, type ConnectionUpgradeOptions, type UpgradeOptions } from './upgrade-options.js';
+import type { UpgradeWork } from './upgrade-request.js';
 import { resolveSource, type ResolvedSource } from './upgrade-source.js';
 
 /** A script that would be carried out. */
@@ -75,12 +78,26 @@ export async function planFile(
   options: UpgradeOptions,
   terms: ChangeTerms,
 ): Promise<UpgradePlan> {
-  const { transaction } = resolveSettings(options);
   const bridge = new LegacyBridge(source, terms.goal, terms.undoFromHistory);
-  const { state, plan } = file.exists
+  const work = file.exists
     ? await readDatabase(source.driver, file, 'read-only', bridge.look)
     : await bridge.surveyNothing();
-  if (transaction === 'all') refuseOutsideTransaction(plan);
+  return planOf(options, work);
+}
+
+/** Says what `changeConnection` would do with the same options and terms. */
+export async function planConnectionChange(
+  db: DatabaseBridge,
+  options: ConnectionUpgradeOptions,
+  terms: ChangeTerms,
+): Promise<UpgradePlan> {
+  const bridge = new LegacyBridge(await resolveSource(options), terms.goal, terms.undoFromHistory);
+  const work = await withSnapshot(db, () => bridge.look(db));
+  return planOf({ ...options, database: db.location }, work);
+}
+
+function planOf(options: UpgradeOptions, { state, plan }: UpgradeWork): UpgradePlan {
+  if (resolveSettings(options).transaction === 'all') refuseOutsideTransaction(plan);
   const { adoptable, completable } = plannedWork(plan);
   const applied = state.kind === 'managed' ? state.applied.map(({ version }) => version) : [];
   return {

@@ -1,0 +1,102 @@
+import { InvalidOptionError } from '../errors.js';
+import { defineMigration, type CodeMigration } from '../storage/code-migrations.js';
+import { upTo, type ChangeTerms } from '../storage/legacy-migrations.js';
+import type { Migration } from '../storage/migration.js';
+import type { UpgradePlan } from '../storage/upgrade-plan.js';
+import type { UpgradeReport } from '../storage/upgrade-report.js';
+import {
+  changeTarget,
+  planTarget,
+  versionOf,
+  type MigrationTarget,
+  type TargetOptions,
+} from './migration-target.js';
+
+export interface MigrationRunnerOptions extends Omit<TargetOptions, 'code' | 'migrations' | 'to'> {
+  /** Whether a rollback may lose rows and objects of which the migrations do not say so. Default: false. */
+  readonly allowLoss?: boolean | undefined;
+}
+
+/** Migrations in code or of files, by rising versions. */
+export type MigrationList = readonly (CodeMigration | Migration)[];
+
+/**
+ * `upgradeDatabase` and `rollBackDatabase` for a program that has its migrations as values.
+ *
+ * ```ts
+ * const runner = new MigrationRunner('documents.db');
+ * await runner.runMigrations([initialSchema, indexes, vectorSupport]);
+ * await runner.rollback(2, [initialSchema, indexes, vectorSupport]);
+ * ```
+ */
+export class MigrationRunner {
+  readonly #target: MigrationTarget;
+  readonly #options: Omit<TargetOptions, 'migrations'>;
+  readonly #allowLoss: boolean;
+  #known: MigrationList = [];
+
+  /** @param target a database file, made where it is missing; or an open connection, which stays open */
+  constructor(target: MigrationTarget, { allowLoss = false, ...options }: MigrationRunnerOptions = {}) {
+    this.#target = target;
+    this.#options = options;
+    this.#allowLoss = allowLoss;
+  }
+
+  /** The newest version that is applied; 0 where there is none. */
+  getCurrentVersion(): Promise<number> {
+    return versionOf(this.#target, this.#with(this.#known));
+  }
+
+  /**
+   * Carries out what is pending. A second time there is nothing to do.
+   *
+   * @throws InvalidOptionError when the versions do not rise
+   * @throws what `upgradeDatabase` throws
+   */
+  async runMigrations(migrations: MigrationList): Promise<UpgradeReport> {
+    return changeTarget(this.#target, this.#with(this.#remember(migrations)), upTo(undefined));
+  }
+
+  /** Says what `runMigrations` would do, and changes nothing. */
+  async planMigrations(migrations: MigrationList): Promise<UpgradePlan> {
+    return planTarget(this.#target, this.#with(this.#remember(migrations)), upTo(undefined));
+  }
+
+  /**
+   * Undoes what was applied after a version, the newest first.
+   *
+   * @param version 0 undoes everything
+   * @param migrations those that know how; the ones of the last call unless given
+   * @throws what `rollBackDatabase` throws
+   */
+  async rollback(version: number, migrations: MigrationList = this.#known): Promise<UpgradeReport> {
+    const terms: ChangeTerms = {
+      goal: { kind: 'down', to: version },
+      lossAllowed: this.#allowLoss,
+      undoFromHistory: false,
+    };
+    return changeTarget(this.#target, this.#with(this.#remember(migrations)), terms);
+  }
+
+  #with(migrations: MigrationList): TargetOptions {
+    return { ...this.#options, migrations };
+  }
+
+  #remember(migrations: MigrationList): MigrationList {
+    const defined = migrations.map((migration) =>
+      'statements' in migration ? migration : defineMigration(migration),
+    );
+    for (const [index, { version, filename }] of defined.entries()) {
+      const previous = defined[index - 1];
+      if (previous !== undefined && previous.version >= version)
+        throw new InvalidOptionError(
+          `${filename} comes after ${previous.filename}, and the versions must rise.`,
+          {
+            hint: 'List the migrations in the order in which they run, each with a higher version than the one before.',
+          },
+        );
+    }
+    this.#known = defined;
+    return defined;
+  }
+}
