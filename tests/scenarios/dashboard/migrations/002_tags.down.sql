@@ -1,0 +1,2 @@
+-- migration: drops tags
+DROP TABLE tags;

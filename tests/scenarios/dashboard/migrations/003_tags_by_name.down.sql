@@ -1,0 +1,2 @@
+-- migration: drops idx_tags_tag
+DROP INDEX idx_tags_tag;
