@@ -1,4 +1,11 @@
-import type { ChangedFile, CheckResult, Drift } from '../index.js';
+import type { ChangedFile, CheckResult, Drift, WrongUserVersion } from '../index.js';
+
+/** Ahead of the history it is a sign that rows were taken out, which nobody accepts unasked. */
+export function userVersionRemedy({ found, expected }: WrongUserVersion): string {
+  return found > expected
+    ? 'was a row of the history taken out? If not, "repair --accept-tampering" puts it right'
+    : '"repair" puts it right';
+}
 
 /** Applied files that were changed since, each with its difference below it. */
 export function changedFilesSection(title: string, files: readonly ChangedFile[]): string[] {

@@ -1,4 +1,5 @@
 import type { Drift, FileStatus, Inspection, Origin } from '../index.js';
+import { userVersionRemedy } from './finding-text.js';
 import { workSections } from './plan-text.js';
 import { aligned, plural, section, table } from './text.js';
 
@@ -44,7 +45,12 @@ export function describeStatus(found: Inspection, drift: DriftFound): string[] {
       ...(hasHistory ? [['Version:', String(found.version)]] : []),
       ...(wrong === undefined
         ? []
-        : [['user_version:', `${wrong.found}, and ${wrong.expected} belongs there: "repair" puts it right`]]),
+        : [
+            [
+              'user_version:',
+              `${wrong.found}, and ${wrong.expected} belongs there: ${userVersionRemedy(wrong)}`,
+            ],
+          ]),
       ...(drift === undefined ? [] : [['Drift:', driftInWords(drift)]]),
     ]),
     ...section('Claim and schema differ', differences),

@@ -5,7 +5,7 @@ import { describeViolation } from '../storage/migration-guards.js';
 import { addChecksOptions, type ChecksOptions } from './checks-options.js';
 import { addSourceCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp, exitStatusOfUserVersion } from './exit-status.js';
-import { changedFilesSection, checksSection, driftSection } from './finding-text.js';
+import { changedFilesSection, checksSection, driftSection, userVersionRemedy } from './finding-text.js';
 import { sourceOf, type SourceOptions } from './options.js';
 import type { Output } from './output.js';
 import { section } from './text.js';
@@ -63,7 +63,7 @@ function nextSteps(found: Verification): string[] {
       ? ['History: find out who changed it; "repair --accept-tampering" takes it as it is']
       : []),
     ...(changed.length > 0 ? ['Changed files: undo the change, or accept it with "repair"'] : []),
-    ...(userVersion === undefined ? [] : ['user_version: "repair" puts it right']),
+    ...(userVersion === undefined ? [] : [`user_version: ${userVersionRemedy(userVersion)}`]),
     ...(isDrift(found) && drift.some(({ mend }) => mend.length > 0)
       ? ['Missing or different: "repair --complete-missing" mends it with the statements above']
       : []),

@@ -71,8 +71,11 @@ What to do (2):
     expect(status.status).toBe(2);
     expect(status.stdout).toContain('user_version:  3, and 11 belongs there: "repair" puts it right\n');
     await withLegacy(folder.at(database), (program) => program.run('PRAGMA user_version = 12'));
-    for (const words of [['status', '--check'], ['verify']])
-      expect((await folder.run(...words, '--database', database)).status).toBe(5);
+    for (const words of [['status', '--check'], ['verify']]) {
+      const end = await folder.run(...words, '--database', database);
+      expect(end.status).toBe(5);
+      expect(end.stdout).toContain('"repair --accept-tampering" puts it right');
+    }
   });
 
   test('does not list as missing what the pending files of a legacy database make', async () => {
