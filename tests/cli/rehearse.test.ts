@@ -102,7 +102,7 @@ describe('rehearse', () => {
   });
 
   test('refuses a database that is not there, and makes none', async () => {
-    const end = await rehearse('--database', 'data/none.db', '--json');
+    const end = await folder.run('rehearse', '--database', 'data/none.db', '--json');
     expect(end.status).toBe(1);
     expect(documentOf(end)).toMatchObject({ error: { code: 'MISSING_DATABASE' } });
   });
