@@ -730,8 +730,9 @@ describe('0011_number_events.sql', () => {
   it('looks up each event and counter by an index, however many there are', async () => {
     const statements = textOf(itself)
       .split(/;\n/)
-      .filter((statement) => /^\w/m.test(statement));
-    expect(statements).toHaveLength(5);
+      .filter((statement) => /^\w/m.test(statement) && !/^(CREATE|DROP) TABLE/m.test(statement))
+      .map((statement) => statement.replace('INSERT INTO events_not_numbered (world_id)', ''));
+    expect(statements).toHaveLength(6);
     for (const statement of statements) {
       const plan = (await database.rows(`EXPLAIN QUERY PLAN ${statement}`)).map(({ detail }) =>
         String(detail),

@@ -257,20 +257,17 @@ describe('a file is applied that', () => {
 
   it('adds a key that old rows break: they are counted in the report and in the history', async () => {
     await db.executeScript('CREATE TABLE mine (a)');
-    const report = await apply(
-      file(`ALTER TABLE children ADD COLUMN second INTEGER REFERENCES parents(id);
+    const second = file(`ALTER TABLE children ADD COLUMN second INTEGER REFERENCES parents(id);
         CREATE TABLE n (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parents(id), note TEXT REFERENCES parents(name), second INTEGER REFERENCES parents(id));
         INSERT INTO n SELECT id, parent, note, second FROM children; DROP TABLE children; ALTER TABLE n RENAME TO children;
-        CREATE INDEX by_parent ON children (parent); CREATE TRIGGER touch AFTER UPDATE ON children BEGIN SELECT 1; END;`),
-    );
+        CREATE INDEX by_parent ON children (parent); CREATE TRIGGER touch AFTER UPDATE ON children BEGIN SELECT 1; END;`);
+    const report = await apply(second);
     const counted = [{ table: 'children', columns: 'note', parent: 'parents', rows: 3 }];
     expect(report.violations).toEqual(counted);
     const [row] = await db.query('SELECT details FROM schema_migrations WHERE version = 2');
     expect(JSON.parse(String(row?.details))).toEqual({ violations: counted });
     // What was tolerated once is no fault of the next file.
     const third = migrationOf('0003_third.sql', "INSERT INTO parents (name) VALUES ('q')");
-    const second = migrationOf('0002_second.sql', 'SELECT 1');
-    await db.execute('UPDATE schema_migrations SET checksum = ? WHERE version = 2', [second.checksum]);
     await expect(upgradeConnection(db, { migrations: [first, second, third] })).resolves.toMatchObject({
       version: 3,
     });

@@ -247,7 +247,7 @@ describe.each(drivers)('by $name:', (driver) => {
       [
         'an origin that is none',
         insert({ origin: "'elsewhere'" }),
-        /row 1 has "elsewhere" in origin, where one of migration, legacy, completed, baseline, repaired, recorded belongs/,
+        /row 1 has "elsewhere" in origin, where one of migration, legacy, completed, baseline, adopted, repaired, recorded belongs/,
       ],
       ['details that are no JSON', insert({ details: "'{no'" }), /row 1 has details that are not JSON/],
       ['details that are no object', insert({ details: "'5'" }), /row 1 has details that are not an object/],
