@@ -9,7 +9,7 @@ import type { Sample, Workload } from '../workload.js';
 type Version = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
 const ROWS = 10_000;
-const contestants = ['limit', 'folder', 'folderUnguarded', 'storage'] as const;
+const contestants = ['limit', 'folder', 'storage'] as const;
 const newest = 11;
 const migrationsDir = fileURLToPath(new URL('../../migrations/', benchmarksFolder));
 
@@ -54,15 +54,12 @@ async function upgradeOf(
     await import('sqlite-upgrade-bridge');
   if (contestant === 'storage')
     return async (database) => (await openStorage({ database, backup: false })).close();
-  const { unguarded } = await import('../ours.js');
-  const guards = contestant === 'folderUnguarded' ? unguarded : {};
   return (database) =>
     upgradeDatabase({
       database,
       migrations: worldMigrationsDir,
       legacy: worldLegacyVersions,
       backup: false,
-      ...guards,
     });
 }
 
