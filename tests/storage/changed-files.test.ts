@@ -33,7 +33,7 @@ let place: DatabaseFolder;
 afterEach(() => place.remove());
 
 /** Makes the history one of the shape that it had before it kept texts and hashes. */
-const olderShape = ['release', 'up_sql', 'down_sql', 'hash']
+const olderShape = ['release', 'up_sql', 'down_sql', 'hash', 'seal']
   .map((column) => `ALTER TABLE schema_migrations DROP COLUMN ${column};`)
   .join(' ');
 
