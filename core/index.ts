@@ -1,4 +1,34 @@
 export { openStorage, type Storage, type StorageOptions } from './storage/sqlite-storage.js';
+export {
+  adoptHistory,
+  applyRetention,
+  baselineDatabase,
+  createBackup,
+  ensureHistoryTable,
+  findDatabases,
+  findDrift,
+  inspectDatabase,
+  isPending,
+  listApplied,
+  listBackups,
+  listHistory,
+  moveDatabase,
+  planAll,
+  planMove,
+  planRollBack,
+  planUpgrade,
+  readChecks,
+  readMigrations,
+  recordApplied,
+  rehearseUpgrade,
+  repairHistory,
+  restoreBackup,
+  rollBackDatabase,
+  runChecks,
+  upgradeAll,
+  verifyBackup,
+  verifyDatabase,
+} from './doors.js';
 export { upgradeConnection, upgradeDatabase } from './storage/upgrade-database.js';
 export type {
   DatabaseBridge,
@@ -22,38 +52,24 @@ export {
   type MigrationServiceOptions,
 } from './faces/migration-service.js';
 export type { MigrationTarget } from './faces/migration-target.js';
-export {
-  planAll,
-  upgradeAll,
-  type PlanAllOptions,
-  type PlanOutcome,
-  type PlanSummary,
-  type UpgradeAllOptions,
-  type UpgradeOutcome,
-  type UpgradeSummary,
+export type {
+  PlanAllOptions,
+  PlanOutcome,
+  PlanSummary,
+  UpgradeAllOptions,
+  UpgradeOutcome,
+  UpgradeSummary,
 } from './storage/upgrade-all.js';
-export { findDatabases, type FoundDatabases } from './storage/fleet-files.js';
+export type { FoundDatabases } from './storage/fleet-files.js';
 export type { FailedDatabase, FleetOptions, FleetSummary, Unfinished } from './storage/fleet.js';
-export { planUpgrade, type PlannedScript, type UpgradePlan } from './storage/upgrade-plan.js';
-export {
-  moveDatabase,
-  planMove,
-  planRollBack,
-  rollBackDatabase,
-  type MoveOptions,
-  type RollBackOptions,
-} from './storage/database-rollback.js';
-export {
-  applyRetention,
-  createBackup,
-  listBackups,
-  restoreBackup,
-  verifyBackup,
-  type BackupCheckOptions,
-  type CreateBackupOptions,
-  type ListBackupsOptions,
-  type RestoreBackupOptions,
-  type RetentionOptions,
+export type { PlannedScript, UpgradePlan } from './storage/upgrade-plan.js';
+export type { MoveOptions, RollBackOptions } from './storage/database-rollback.js';
+export type {
+  BackupCheckOptions,
+  CreateBackupOptions,
+  ListBackupsOptions,
+  RestoreBackupOptions,
+  RetentionOptions,
 } from './storage/backups.js';
 export type { Backup } from './storage/backup-files.js';
 export type { BackupPolicy, BackupSettings } from './storage/backup-policy.js';
@@ -71,52 +87,32 @@ export type { AllowedLoss } from './storage/migration-guards.js';
 export type { OwnTrigger } from './storage/own-triggers.js';
 export type { Progress, ProgressEvent } from './storage/upgrade-progress.js';
 export type { WrongUserVersion } from './storage/database-state.js';
-export { inspectDatabase, type Inspection } from './storage/database-inspection.js';
+export type { Inspection } from './storage/database-inspection.js';
 export { otherTools, type OtherHistorySummary, type OtherTool } from './storage/other-history.js';
 export type { ChangedFile } from './storage/changed-files.js';
 export type { PlannedCompletion, PlannedMigration, PlannedWork } from './storage/planned-work.js';
 export { LegacyRefusedError, type LegacyMode } from './storage/legacy-mode.js';
 export type { FileState, FileStatus } from './storage/file-status.js';
-export { listHistory } from './storage/database-history.js';
-export {
-  ensureHistoryTable,
-  isPending,
-  listApplied,
-  recordApplied,
-  type HistoryAccessOptions,
-  type ListAppliedOptions,
-  type RecordedFile,
-} from './storage/history-access.js';
+export type { HistoryAccessOptions, ListAppliedOptions, RecordedFile } from './storage/history-access.js';
 export { MigrationTracking, type MigrationTrackingOptions } from './faces/migration-tracking.js';
-export { findDrift } from './storage/database-drift.js';
-export {
-  verifyDatabase,
-  type Verification,
-  type VerificationOptions,
-} from './storage/database-verification.js';
-export { runChecks, type CheckResult } from './storage/database-checks.js';
-export { readChecks, type DatabaseCheck, type Expectation } from './storage/check-files.js';
-export { rehearseUpgrade, type RehearsalOptions, type RehearsalReport } from './storage/rehearsal.js';
+export type { Verification, VerificationOptions } from './storage/database-verification.js';
+export type { CheckResult } from './storage/database-checks.js';
+export type { DatabaseCheck, Expectation } from './storage/check-files.js';
+export type { RehearsalOptions, RehearsalReport } from './storage/rehearsal.js';
 export type { RehearsalError, RehearsedStep } from './storage/rehearsal-run.js';
 export type { ContentDifference, RoundTrip } from './storage/round-trip.js';
 export type { RowDifference } from './storage/table-digest.js';
 export type { SchemaChange } from './storage/schema-changes.js';
 export type { TouchedRows } from './storage/touched-rows.js';
-export {
-  baselineDatabase,
-  type BaselineFile,
-  type BaselineOptions,
-  type BaselineReport,
-} from './storage/database-baseline.js';
-export { adoptHistory, type AdoptOptions, type AdoptReport } from './storage/history-adoption.js';
+export type { BaselineFile, BaselineOptions, BaselineReport } from './storage/database-baseline.js';
+export type { AdoptOptions, AdoptReport } from './storage/history-adoption.js';
 export type { AdoptedFile } from './storage/adoption-decision.js';
 export type { MatchKind } from './storage/history-matching.js';
-export { repairHistory, type RepairOptions, type RepairReport } from './storage/history-repair.js';
+export type { RepairOptions, RepairReport } from './storage/history-repair.js';
 export type { HistoryChangeOptions } from './storage/history-change.js';
 export type { MarkedMigration } from './storage/repair-decision.js';
 export type { CheckViolations } from './storage/table-rebuild.js';
 export { fileDifference } from './storage/text-difference.js';
-export { readMigrations } from './storage/migration-files.js';
 export { defineMigration, type CodeMigration } from './storage/code-migrations.js';
 export type {
   Directives,

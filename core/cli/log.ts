@@ -8,11 +8,15 @@ export type LogLevel = (typeof logLevels)[number];
 export async function commandLogger(level: LogLevel, json: boolean): Promise<Logger | undefined> {
   if (level === 'silent') return undefined;
   const { pino } = await import('pino');
-  if (json) return pino({ level }, pino.destination({ dest: 2, sync: true }));
+  if (json) {
+    const documents: Logger = pino({ level }, pino.destination({ dest: 2, sync: true }));
+    return documents;
+  }
   const { default: pretty } = await import('pino-pretty');
   const colorize = hasColours(process.stderr);
-  return pino(
+  const lines: Logger = pino(
     { level },
     pretty({ destination: 2, sync: true, colorize, ignore: 'pid,hostname', singleLine: true }),
   );
+  return lines;
 }

@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors.js';
 import { defineMigration, type CodeMigration } from '../storage/code-migrations.js';
-import { upTo, type ChangeTerms } from '../storage/legacy-migrations.js';
+import { upTo, type ChangeTerms } from '../storage/change-terms.js';
 import type { Migration } from '../storage/migration.js';
 import type { UpgradePlan } from '../storage/upgrade-plan.js';
 import type { UpgradeReport } from '../storage/upgrade-report.js';

@@ -6,7 +6,7 @@ import {
   type ErrorCode,
 } from '../errors.js';
 import { moduleLogger } from '../logger.js';
-import { upTo } from '../storage/legacy-migrations.js';
+import { upTo } from '../storage/change-terms.js';
 import { safeProgress } from '../storage/upgrade-progress.js';
 import { changeTarget, versionOf, type MigrationTarget, type TargetOptions } from './migration-target.js';
 

@@ -1,9 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { inspectDatabase } from '../storage/database-inspection.js';
-import { listApplied } from '../storage/history-access.js';
-import { changeConnection, changeDatabase, type ChangeTerms } from '../storage/legacy-migrations.js';
+import { inspectDatabase, listApplied } from '../doors.js';
+import type { ChangeTerms } from '../storage/change-terms.js';
 import type { UpgradeOptions } from '../storage/upgrade-options.js';
-import { planChange, planConnectionChange, type UpgradePlan } from '../storage/upgrade-plan.js';
+import type { UpgradePlan } from '../storage/upgrade-plan.js';
 import type { UpgradeReport } from '../storage/upgrade-report.js';
 
 /**
@@ -14,21 +13,23 @@ export type MigrationTarget = string | DatabaseBridge;
 
 export type TargetOptions = Omit<UpgradeOptions, 'database'>;
 
-export function changeTarget(
+export async function changeTarget(
   target: MigrationTarget,
   options: TargetOptions,
   terms: ChangeTerms,
 ): Promise<UpgradeReport> {
+  const { changeConnection, changeDatabase } = await import('../storage/legacy-migrations.js');
   return typeof target === 'string'
     ? changeDatabase({ ...options, database: target }, terms)
     : changeConnection(target, options, terms);
 }
 
-export function planTarget(
+export async function planTarget(
   target: MigrationTarget,
   options: TargetOptions,
   terms: ChangeTerms,
 ): Promise<UpgradePlan> {
+  const { planChange, planConnectionChange } = await import('../storage/upgrade-plan.js');
   return typeof target === 'string'
     ? planChange({ ...options, database: target }, terms)
     : planConnectionChange(target, options, terms);

@@ -1,15 +1,10 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import type { UpgradeBridgeError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
-import {
-  ensureHistoryTable,
-  isPending,
-  listApplied,
-  recordApplied,
-  type HistoryAccessOptions,
-  type RecordedFile,
-} from '../storage/history-access.js';
-import { historyTableOf, type AppliedMigration } from '../storage/migration-history.js';
+import { ensureHistoryTable, isPending, listApplied, recordApplied } from '../doors.js';
+import type { HistoryAccessOptions, RecordedFile } from '../storage/history-access.js';
+import { historyTableOf } from '../storage/history-table.js';
+import type { AppliedMigration } from '../storage/migration-history.js';
 import { withoutConnection } from './connection-secrecy.js';
 
 export interface MigrationTrackingOptions extends HistoryAccessOptions {
@@ -65,7 +60,7 @@ export class MigrationTracking {
   async *eachAppliedMigration(): AsyncGenerator<AppliedMigration, void, undefined> {
     try {
       yield* this.#applied();
-      this.#logger.debug('applied migrations read');
+      this.#logger.debug({}, 'applied migrations read');
     } catch (error) {
       throw this.#failed('applied migrations read', {}, error);
     }

@@ -1,5 +1,5 @@
 import { InvalidOptionError, MigrationFileError } from '../errors.js';
-import { checksumOf } from './migration-files.js';
+import { checksumOf } from './migration-text.js';
 import { parseRequirements, semanticVersion } from './migration-header.js';
 import type { Migration, MigrationConnection } from './migration.js';
 import { shown } from './values.js';

@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { chainRows } from './history-chain.js';
-import { missingColumns, type HistoryTable } from './history-table.js';
+import { missingColumns, sealColumn, type HistoryTable } from './history-table.js';
 import { ensureHistory, type AppliedMigration } from './migration-history.js';
 import type { Migration } from './migration.js';
 
@@ -18,7 +18,7 @@ export async function fillHistory(
   applied: readonly AppliedMigration[],
   known: readonly Migration[],
 ): Promise<void> {
-  const isOlder = (await missingColumns(db, table)).length > 0;
+  const isOlder = (await missingColumns(db, table)).some((column) => column !== sealColumn);
   if (!isOlder && applied.every(({ checksum }) => checksum !== '')) return;
   await ensureHistory(db, table);
   const files = new Map(known.map((migration) => [migration.version, migration]));

@@ -1,6 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import type { ManagedState } from './database-state.js';
-import { checksumOf, parseDown, parseMigration } from './migration-files.js';
+import { parseDown, parseMigration } from './migration-files.js';
+import { checksumOf } from './migration-text.js';
 import { isOtherFile, readKeptTexts, type HistoryTable } from './migration-history.js';
 import type { Migration } from './migration.js';
 

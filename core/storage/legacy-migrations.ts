@@ -11,6 +11,7 @@ import {
   type ProbedState,
 } from './database-state.js';
 import { adoptConnection, adoptHistory, type AdoptReport } from './history-adoption.js';
+import type { ChangeTerms } from './change-terms.js';
 import { completeFile } from './legacy-completion.js';
 import { weighEvidence } from './legacy-evidence.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
@@ -22,7 +23,6 @@ import {
   type Goal,
   type MigrationPlan,
 } from './migration-plan.js';
-import type { AllowedLoss } from './migration-guards.js';
 import { refuseUnmetRequirements, refuseWithoutDatabase } from './migration-requirements.js';
 import { appliedTwice } from './history-chain.js';
 import { fillHistory } from './history-filling.js';
@@ -208,20 +208,6 @@ export class LegacyBridge implements Bridge {
       { hint: 'Nothing was changed. Report this with the output of "upgrade-bridge status".' },
     );
   }
-}
-
-/** What a change of a database may do beyond what every upgrade may. */
-export interface ChangeTerms {
-  readonly goal: Goal;
-  readonly lossAllowed: AllowedLoss;
-  readonly undoFromHistory: boolean;
-}
-
-const upwards: ChangeTerms = { goal: { kind: 'newest' }, lossAllowed: false, undoFromHistory: false };
-
-/** What every upgrade may do: up to the newest migration, or to an older one. */
-export function upTo(version: number | undefined): ChangeTerms {
-  return version === undefined ? upwards : { ...upwards, goal: { kind: 'up', to: version } };
 }
 
 /** Brings the database in a file where `terms` say; takes over another tool's history first where `adopt` says so. */

@@ -151,7 +151,7 @@ async function verifyContent(
       { hint: 'Close the other programs that use the database, and restore again.' },
     );
   }
-  if (touched) logger.info('another program wrote right after the restore');
+  if (touched) logger.info({}, 'another program wrote right after the restore');
   // The log has grown by the whole database; where readers keep it from shrinking now, a later checkpoint does it.
   await live.query('PRAGMA wal_checkpoint(TRUNCATE)');
 }

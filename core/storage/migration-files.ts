@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -6,7 +5,7 @@ import { MigrationFileError, messageOf } from '../errors.js';
 import { systemErrorCode } from './file-system.js';
 import { readHeader } from './migration-header.js';
 import { historyTableOf } from './migration-history.js';
-import { textOf } from './migration-text.js';
+import { checksumOf, textOf } from './migration-text.js';
 import type { DownScript, Migration } from './migration.js';
 import { checkScript, refuseForbidden } from './sql-script.js';
 
@@ -151,11 +150,6 @@ export function refuseHistoryWrites(migrations: readonly Migration[], historyTab
       refuseForbidden(script.sql, { file: script.filename, noTransaction, historyTable });
     }
   }
-}
-
-/** The SHA-256 of a migration's text as `Migration.sql` holds it, in lower-case hexadecimal. */
-export function checksumOf(sql: string): string {
-  return createHash('sha256').update(sql, 'utf8').digest('hex');
 }
 
 // Names

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
 
 import { MigrationFileError, messageOf } from '../errors.js';
 
@@ -53,4 +54,9 @@ function lengthOfUtf8(bytes: Uint8Array): number {
     else sound = middle;
   }
   return soundPrefix(sound) ?? 0;
+}
+
+/** The SHA-256 of a migration's text as `Migration.sql` holds it, in lower-case hexadecimal. */
+export function checksumOf(sql: string): string {
+  return createHash('sha256').update(sql, 'utf8').digest('hex');
 }

@@ -8,7 +8,8 @@ import {
   UpgradeBridgeError,
   type ErrorCode,
 } from '../errors.js';
-import { changeDatabase, type ChangeTerms } from './legacy-migrations.js';
+import type { ChangeTerms } from './change-terms.js';
+import { changeDatabase } from './legacy-migrations.js';
 import { historyTableOf } from './migration-history.js';
 import type { RehearsalCopy } from './rehearsal-copy.js';
 import { RowObserver, type TouchedRows } from './touched-rows.js';

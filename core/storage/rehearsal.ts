@@ -5,7 +5,7 @@ import { resolveDatabaseFile } from './database-file.js';
 import { inspectDatabase } from './database-inspection.js';
 import { readDatabase } from './database-reading.js';
 import { verifyDatabase, type Verification, type VerificationOptions } from './database-verification.js';
-import { upTo } from './legacy-migrations.js';
+import { upTo } from './change-terms.js';
 import { withRehearsalCopy, type RehearsalCopy } from './rehearsal-copy.js';
 import {
   runOnCopy,

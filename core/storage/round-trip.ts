@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { resolveDriver } from '../database/drivers.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
-import { upTo, type ChangeTerms } from './legacy-migrations.js';
+import { upTo, type ChangeTerms } from './change-terms.js';
 import { historyTableOf } from './migration-history.js';
 import { hasWayBack } from './migration-plan.js';
 import type { Migration } from './migration.js';

@@ -6,6 +6,7 @@ import { agentsOf, type Agents } from './agents.js';
 import { archivesOf, type Archives } from './archives.js';
 import { chatsOf, type Chats } from './chats.js';
 import { eventsOf, type Events } from './events.js';
+import { upTo } from './change-terms.js';
 import { refuseUnknownOptions } from './known-options.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { LegacyRefusedError, resolveLegacyMode } from './legacy-mode.js';
@@ -80,7 +81,7 @@ async function openUpgraded({ database, ...options }: StorageOptions): Promise<O
     const upToDate = await findUpToDate({ ...upgrade, database }, true);
     if (upToDate !== undefined) return { ...upToDate, isOwn: true };
   }
-  const { changeConnection, changeDatabase, upTo } = await import('./legacy-migrations.js');
+  const { changeConnection, changeDatabase } = await import('./legacy-migrations.js');
   const newest = upTo(undefined);
   if (typeof database !== 'string')
     return {

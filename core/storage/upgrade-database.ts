@@ -1,4 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import { upTo } from './change-terms.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { resolveLegacyMode } from './legacy-mode.js';
 import { findUpToDate } from './up-to-date.js';
@@ -32,7 +33,7 @@ export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeR
   resolveLegacyMode(options.legacyMode);
   const upToDate = await findUpToDate(options, false);
   if (upToDate !== undefined) return upToDate.report;
-  const { changeDatabase, upTo } = await import('./legacy-migrations.js');
+  const { changeDatabase } = await import('./legacy-migrations.js');
   return changeDatabase(options, upTo(options.to));
 }
 
@@ -54,6 +55,6 @@ export async function upgradeConnection(
   options: ConnectionUpgradeOptions,
 ): Promise<UpgradeReport> {
   refuseUnknownOptions('upgradeConnection', options, changeOptionNames);
-  const { changeConnection, upTo } = await import('./legacy-migrations.js');
+  const { changeConnection } = await import('./legacy-migrations.js');
   return changeConnection(db, options, upTo(options.to));
 }

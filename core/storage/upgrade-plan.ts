@@ -3,7 +3,8 @@ import { withSnapshot } from '../database/transaction.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import type { DatabaseState } from './database-state.js';
-import { LegacyBridge, upTo, type ChangeTerms } from './legacy-migrations.js';
+import { upTo, type ChangeTerms } from './change-terms.js';
+import { LegacyBridge } from './legacy-migrations.js';
 import { isUpToDate, refuseOutsideTransaction, type MigrationPlan } from './migration-plan.js';
 import type { DownScript, Migration } from './migration.js';
 import {

@@ -10,7 +10,8 @@ import type { Row } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { MigrationFileError } from '../../core/errors.js';
 import { rehearseUpgrade, runChecks, upgradeDatabase } from '../../core/index.js';
-import { checksumOf, parseMigration } from '../../core/storage/migration-files.js';
+import { parseMigration } from '../../core/storage/migration-files.js';
+import { checksumOf } from '../../core/storage/migration-text.js';
 import { codeBlocks } from './markdown.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

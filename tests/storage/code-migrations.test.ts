@@ -13,7 +13,7 @@ import {
   type CodeMigration,
   type MigrationConnection,
 } from '../../core/index.js';
-import { checksumOf } from '../../core/storage/migration-files.js';
+import { checksumOf } from '../../core/storage/migration-text.js';
 import { dumpDatabase } from '../support/database-dump.js';
 import { migrationOf } from '../support/migration-values.js';
 import { ScratchDatabase } from '../support/scratch-database.js';

@@ -10,7 +10,7 @@ import {
   type ProgressEvent,
   type UpgradeOptions,
 } from '../../core/index.js';
-import { checksumOf } from '../../core/storage/migration-files.js';
+import { checksumOf } from '../../core/storage/migration-text.js';
 import { findTampering } from '../../core/storage/migration-history.js';
 import { hashesIn } from '../support/database-copy.js';
 import { drivers } from '../support/drivers.js';

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { MigrationFileError, type ErrorCode } from '../../core/errors.js';
-import { checksumOf, parseMigration, readMigrations } from '../../core/storage/migration-files.js';
+import { parseMigration, readMigrations } from '../../core/storage/migration-files.js';
+import { checksumOf } from '../../core/storage/migration-text.js';
 
 const fixtures = new URL('../fixtures/migrations/', import.meta.url).pathname;
 
