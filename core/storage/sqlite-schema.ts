@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 import type { DatabaseBridge, SqlValue } from '../database/database-bridge.js';
-import { InvalidOptionError, isSqliteError, UpgradeBridgeError } from '../errors.js';
+import { DatabaseError, InvalidOptionError, isSqliteError, UpgradeBridgeError } from '../errors.js';
 
 const BUSY_TIMEOUT_MS = 5_000;
 const WAL_PATIENCE_MS = 10_000;
@@ -33,12 +33,41 @@ export interface PragmaOptions {
  */
 export async function applyPragmas(db: DatabaseBridge, options: PragmaOptions = {}): Promise<void> {
   checkPragmaOptions(options);
-  // The first, so that the reads below wait for a lock as well.
-  await setPragma(db, 'busy_timeout', options.busyTimeoutMs ?? BUSY_TIMEOUT_MS);
-  await setPragma(db, 'foreign_keys', 1);
-  await setPragma(db, 'trusted_schema', 0);
-  const synchronous = options.synchronous ?? ((await journalMode(db)) === 'wal' ? 'FULL' : 'EXTRA');
-  await setPragma(db, 'synchronous', synchronousLevels[synchronous]);
+  const settings = {
+    // The first, so that what follows waits for a lock as well.
+    busy_timeout: options.busyTimeoutMs ?? BUSY_TIMEOUT_MS,
+    foreign_keys: 1,
+    trusted_schema: 0,
+    synchronous: synchronousLevels[options.synchronous ?? 'FULL'],
+  };
+  const mode = await setTogether(db, settings);
+  // Where one did not take, setting them one by one tells which.
+  if (mode === undefined)
+    for (const [name, value] of Object.entries(settings)) await setPragma(db, name, value);
+  const needsMore = options.synchronous === undefined && (mode ?? (await journalMode(db))) !== 'wal';
+  if (needsMore) await setPragma(db, 'synchronous', synchronousLevels.EXTRA);
+}
+
+/**
+ * Sets several settings and reads them back, in two calls.
+ *
+ * @returns the journal mode; undefined where not all of them took
+ */
+async function setTogether(
+  db: DatabaseBridge,
+  settings: Readonly<Record<string, number>>,
+): Promise<SqlValue | undefined> {
+  const entries = Object.entries(settings);
+  try {
+    await db.executeScript(entries.map(([name, value]) => `PRAGMA ${name} = ${value}`).join('; '));
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    return undefined;
+  }
+  const tables = [...entries.map(([name]) => name), 'journal_mode'].map((name) => `pragma_${name}`);
+  const [row] = await db.query(`SELECT * FROM ${tables.join(', ')}`);
+  const found = row === undefined ? [] : Object.values(row);
+  return entries.every(([, value], index) => found[index] === value) ? found[entries.length] : undefined;
 }
 
 /** @throws InvalidOptionError when an option cannot be used */
