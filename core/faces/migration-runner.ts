@@ -6,6 +6,7 @@ import type { UpgradePlan } from '../storage/upgrade-plan.js';
 import type { UpgradeReport } from '../storage/upgrade-report.js';
 import {
   changeTarget,
+  checkedTarget,
   planTarget,
   versionOf,
   type MigrationTarget,
@@ -37,7 +38,7 @@ export class MigrationRunner {
 
   /** @param target a database file, made where it is missing; or an open connection, which stays open */
   constructor(target: MigrationTarget, { allowLoss = false, ...options }: MigrationRunnerOptions = {}) {
-    this.#target = target;
+    this.#target = checkedTarget(target);
     this.#options = options;
     this.#allowLoss = allowLoss;
   }
@@ -67,9 +68,14 @@ export class MigrationRunner {
    *
    * @param version 0 undoes everything
    * @param migrations those that know how; the ones of the last call unless given
+   * @throws InvalidOptionError when there is no list
    * @throws what `rollBackDatabase` throws
    */
   async rollback(version: number, migrations: MigrationList = this.#known): Promise<UpgradeReport> {
+    if (migrations.length === 0)
+      throw new InvalidOptionError('There are no migrations that could be undone.', {
+        hint: 'Give the list as the second parameter: the code that undoes a migration is not kept in the database.',
+      });
     const terms: ChangeTerms = {
       goal: { kind: 'down', to: version },
       lossAllowed: this.#allowLoss,
@@ -83,6 +89,7 @@ export class MigrationRunner {
   }
 
   #remember(migrations: MigrationList): MigrationList {
+    refuseOtherThanList(migrations);
     const defined = migrations.map((migration) =>
       'statements' in migration ? migration : defineMigration(migration),
     );
@@ -99,4 +106,12 @@ export class MigrationRunner {
     this.#known = defined;
     return defined;
   }
+}
+
+/** Callers without types may give anything. */
+function refuseOtherThanList(migrations: unknown): void {
+  if (Array.isArray(migrations)) return;
+  throw new InvalidOptionError('The migrations must be a list.', {
+    hint: 'Give an array of { version, name, up, down }, or what readMigrations returns.',
+  });
 }

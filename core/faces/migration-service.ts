@@ -8,7 +8,13 @@ import {
 import { moduleLogger } from '../logger.js';
 import { upTo } from '../storage/change-terms.js';
 import { safeProgress } from '../storage/upgrade-progress.js';
-import { changeTarget, versionOf, type MigrationTarget, type TargetOptions } from './migration-target.js';
+import {
+  changeTarget,
+  checkedTarget,
+  versionOf,
+  type MigrationTarget,
+  type TargetOptions,
+} from './migration-target.js';
 
 export type MigrationServiceOptions = Omit<TargetOptions, 'migrations'>;
 
@@ -51,7 +57,7 @@ export class MigrationService {
    * @param folder where the files are
    */
   constructor(target: MigrationTarget, folder: string, options: MigrationServiceOptions = {}) {
-    this.#target = target;
+    this.#target = checkedTarget(target);
     this.#options = { ...options, migrations: folder };
   }
 

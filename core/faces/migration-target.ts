@@ -1,5 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { inspectDatabase, listApplied } from '../doors.js';
+import { InvalidOptionError } from '../errors.js';
 import type { ChangeTerms } from '../storage/change-terms.js';
 import type { UpgradeOptions } from '../storage/upgrade-options.js';
 import type { UpgradePlan } from '../storage/upgrade-plan.js';
@@ -12,6 +13,16 @@ import type { UpgradeReport } from '../storage/upgrade-report.js';
 export type MigrationTarget = string | DatabaseBridge;
 
 export type TargetOptions = Omit<UpgradeOptions, 'database'>;
+
+/** Callers without types may give anything. @throws InvalidOptionError */
+export function checkedTarget(target: MigrationTarget): MigrationTarget {
+  const given: unknown = target;
+  if (typeof given === 'string' || (typeof given === 'object' && given !== null && 'query' in given))
+    return target;
+  throw new InvalidOptionError('The first parameter must be the path of a database or an open connection.', {
+    hint: 'Give a path such as "data/notes.db", or what openConnection returns.',
+  });
+}
 
 export async function changeTarget(
   target: MigrationTarget,

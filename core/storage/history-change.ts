@@ -1,4 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import { withSnapshot } from '../database/transaction.js';
 import { FileAccessError, ForeignDatabaseError, UpgradeBridgeError } from '../errors.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { takeInventory, type Inventory } from './database-inventory.js';
@@ -38,7 +39,7 @@ export interface HistoryChangeOptions extends Omit<
 }
 
 /** What they take where they are made through an open connection. */
-export type ConnectionHistoryOptions = Omit<HistoryChangeOptions, 'backup' | 'database' | 'dryRun'>;
+export type ConnectionHistoryOptions = Omit<HistoryChangeOptions, 'backup' | 'database'>;
 
 /** A change of the history that somebody asked for, as it was decided by looking at the database. */
 export interface HistoryChange {
@@ -116,6 +117,10 @@ export async function changeHistoryThrough<Change extends HistoryChange>(
   decide: (db: DatabaseBridge, source: ResolvedSource) => Promise<Change>,
 ): Promise<HistoryChangeResult<Change>> {
   const source = await resolveSource(options);
+  if (options.dryRun === true) {
+    const change = await withSnapshot(db, () => decide(db, source));
+    return { change, checkViolations: [], backup: undefined };
+  }
   const request = requestFor(db, source, { ...options, database: db.location }, subject);
   return underLock(request, (connection) =>
     carryOut(request, connection, subject, (own) => decide(own, source)),

@@ -1,4 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import { isSqliteError } from '../errors.js';
 import { adoptionMismatch } from './adoption-mismatch.js';
 import { probeOwn } from './history-change.js';
 import type { HistoryTable } from './migration-history.js';
@@ -31,12 +32,38 @@ export async function planRenaming(db: DatabaseBridge, table: HistoryTable): Pro
   const [taken] = await db.query('SELECT type FROM sqlite_schema WHERE lower(name) = ?', [foldName(to)]);
   if (taken === undefined) return { from: occupant.table, to };
   throw adoptionMismatch(
-    `The table ${occupant.table} of ${occupant.title} has to be renamed to ${to}, and there is a ${String(taken.type)} of that name.`,
+    `The table ${occupant.table} of ${occupant.title} has to be renamed to ${to}, and that name is taken (${String(taken.type)}).`,
     'Rename that one, or give our history another name (historyTable, --history-table).',
   );
 }
 
-/** Renames a table; its rows, its indexes and the views on it stay with it. */
+/**
+ * Renames a table; its rows, its indexes and the views on it stay with it. A view or trigger that is broken keeps SQLite
+ * from renaming anything ("ALTER TABLE", section 3); where none of them speaks of the table, the older way of renaming does
+ * not look at them ("PRAGMA legacy_alter_table").
+ *
+ * @throws UpgradeBridgeError (ADOPTION_MISMATCH) when a broken view or trigger is in the way
+ */
 export async function renameTable(db: DatabaseBridge, { from, to }: Renaming): Promise<void> {
-  await db.executeScript(`ALTER TABLE ${quoteName(from)} RENAME TO ${quoteName(to)}`);
+  const rename = `ALTER TABLE ${quoteName(from)} RENAME TO ${quoteName(to)}`;
+  try {
+    await db.executeScript(rename);
+  } catch (error) {
+    if (!isSqliteError(error, 'SQLITE_ERROR') || !error.message.startsWith('error in ')) throw error;
+    const [concerned] = await db.query(
+      `SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'trigger') AND instr(lower(sql), ?) > 0`,
+      [foldName(from)],
+    );
+    if (concerned !== undefined)
+      throw adoptionMismatch(
+        `The table ${from} has to be renamed to ${to}, the ${String(concerned.type)} ${quoteName(String(concerned.name))} speaks of it, and SQLite reports: ${error.message}.`,
+        'Mend or drop what is broken, or give our history another name (historyTable, --history-table).',
+      );
+    await db.executeScript('PRAGMA legacy_alter_table = ON');
+    try {
+      await db.executeScript(rename);
+    } finally {
+      await db.executeScript('PRAGMA legacy_alter_table = OFF');
+    }
+  }
 }

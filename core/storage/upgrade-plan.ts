@@ -3,7 +3,9 @@ import { withSnapshot } from '../database/transaction.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import type { DatabaseState } from './database-state.js';
+import { OtherHistoryError } from '../errors.js';
 import { upTo, type ChangeTerms } from './change-terms.js';
+import { adoptConnection, adoptHistory, type AdoptReport } from './history-adoption.js';
 import { LegacyBridge } from './legacy-migrations.js';
 import { isUpToDate, refuseOutsideTransaction, type MigrationPlan } from './migration-plan.js';
 import type { DownScript, Migration } from './migration.js';
@@ -80,10 +82,15 @@ export async function planFile(
   terms: ChangeTerms,
 ): Promise<UpgradePlan> {
   const bridge = new LegacyBridge(source, terms.goal, terms.undoFromHistory);
-  const work = file.exists
-    ? await readDatabase(source.driver, file, 'read-only', bridge.look)
-    : await bridge.surveyNothing();
-  return planOf(options, work);
+  try {
+    const work = file.exists
+      ? await readDatabase(source.driver, file, 'read-only', bridge.look)
+      : await bridge.surveyNothing();
+    return planOf(options, work);
+  } catch (error) {
+    if (!isToBeAdopted(error, options, terms)) throw error;
+    return planAfterAdoption(await adoptHistory({ ...options, dryRun: true }), source, terms);
+  }
 }
 
 /** Says what `changeConnection` would do with the same options and terms. */
@@ -92,9 +99,49 @@ export async function planConnectionChange(
   options: ConnectionUpgradeOptions,
   terms: ChangeTerms,
 ): Promise<UpgradePlan> {
-  const bridge = new LegacyBridge(await resolveSource(options), terms.goal, terms.undoFromHistory);
-  const work = await withSnapshot(db, () => bridge.look(db));
-  return planOf({ ...options, database: db.location }, work);
+  const source = await resolveSource(options);
+  const bridge = new LegacyBridge(source, terms.goal, terms.undoFromHistory);
+  try {
+    const work = await withSnapshot(db, () => bridge.look(db));
+    return planOf({ ...options, database: db.location }, work);
+  } catch (error) {
+    if (!isToBeAdopted(error, options, terms)) throw error;
+    return planAfterAdoption(await adoptConnection(db, { ...options, dryRun: true }), source, terms);
+  }
+}
+
+function isToBeAdopted(
+  error: unknown,
+  { adopt }: Pick<UpgradeOptions, 'adopt'>,
+  { goal }: ChangeTerms,
+): boolean {
+  return (
+    adopt === true && error instanceof OtherHistoryError && (goal.kind === 'newest' || goal.kind === 'up')
+  );
+}
+
+/** What an upgrade would do that takes another tool's history over first. */
+function planAfterAdoption(
+  { database, files, pending, version }: AdoptReport,
+  { migrations }: ResolvedSource,
+  { goal }: ChangeTerms,
+): UpgradePlan {
+  const recorded = new Set(files.map((file) => file.version));
+  const left = new Set(pending);
+  const apply = migrations.filter(
+    (migration) => left.has(migration.filename) && !(goal.kind === 'up' && migration.version > goal.to),
+  );
+  return {
+    database,
+    found: 'foreign',
+    upToDate: false,
+    version: 0,
+    target: Math.max(version, ...apply.map((migration) => migration.version)),
+    adopt: migrations.filter((migration) => recorded.has(migration.version)).map(plannedMigration),
+    complete: [],
+    rollBack: [],
+    apply: apply.map((migration) => plannedScript(migration, migration)),
+  };
 }
 
 function planOf(options: UpgradeOptions, { state, plan }: UpgradeWork): UpgradePlan {

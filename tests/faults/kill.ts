@@ -110,8 +110,8 @@ async function verdictOn(
   return { failures, openMs };
 }
 
-/** A new database holds nothing that could be lost: every fourth call will do. */
-const newThinning = 4;
+/** A new database holds nothing that could be lost, and until a copy is made nothing is written into the old one. */
+const thinning = { new: 4, backup: 2 };
 
 async function killEverywhere(settings: Settings, kind: Kind): Promise<Finding> {
   const { backup, database: origin } = kind;
@@ -119,7 +119,10 @@ async function killEverywhere(settings: Settings, kind: Kind): Promise<Finding> 
   const recorded = await knownPoints(settings.shared, scenario);
   // With a backup, only what is new: until the backup is made. What follows is the same as without.
   const chosen = backup ? recorded.slice(0, endOfBackup(recorded) + 2) : recorded;
-  const points = everyNth(chosen, settings.stride * (origin === 'new' ? newThinning : 1));
+  const points = everyNth(
+    chosen,
+    settings.stride * (origin === 'new' ? thinning.new : backup ? thinning.backup : 1),
+  );
   const failures: string[] = [];
   let torn = 0;
   if (backup && endOfBackup(recorded) === 0) failures.push('the upgrade makes no backup');

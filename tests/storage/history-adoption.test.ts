@@ -274,13 +274,35 @@ describe('a history of ours under another name', () => {
     expect(after.extras.map(({ name }) => name)).toEqual(['newest']);
   });
 
+  it('gives up its name beside a broken view that does not speak of it, and not beside one that does', async () => {
+    await runner.make(place.path);
+    await place.run('CREATE VIEW broken AS SELECT nope FROM nowhere');
+    const speaking = 'CREATE VIEW speaking AS SELECT nope FROM nowhere, Migrations';
+    await place.run(speaking);
+    const refused = () =>
+      expect(adopt(migrations, { historyTable: 'migrations' })).rejects.toMatchObject({
+        code: 'ADOPTION_MISMATCH',
+        message: expect.stringContaining('the view "speaking" speaks of it'),
+      });
+    await refused();
+    await place.run('DROP VIEW speaking');
+    const theirs = await rowsOf('migrations');
+    expect(await adopt(migrations, { historyTable: 'migrations' })).toMatchObject({
+      renamedFrom: 'migrations',
+    });
+    expect(await rowsOf('migrations_files')).toEqual(theirs);
+    expect(await place.rows("SELECT name FROM sqlite_schema WHERE type = 'view'")).toEqual([
+      { name: 'broken' },
+    ]);
+  });
+
   it('is refused where the name that the other table would get is taken', async () => {
     await runner.make(place.path);
     await place.run('CREATE TABLE Migrations_Files (mine)');
     const refused = () =>
       expect(adopt(migrations, { historyTable: 'migrations' })).rejects.toMatchObject({
         code: 'ADOPTION_MISMATCH',
-        message: expect.stringContaining('there is a table of that name'),
+        message: expect.stringContaining('that name is taken (table)'),
       });
     expect(await place.isUntouchedBy(refused)).toBe(true);
   });

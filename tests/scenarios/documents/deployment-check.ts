@@ -5,6 +5,6 @@ import { MigrationRunner } from 'sqlite-upgrade-bridge';
 import { migrations } from './migrations.js';
 
 const [database = ''] = process.argv.slice(2);
-const plan = await new MigrationRunner(database).planMigrations(migrations);
+const plan = await new MigrationRunner(database, { adopt: true }).planMigrations(migrations);
 for (const { filename } of plan.apply) console.log(`pending: ${filename}`);
 process.exitCode = plan.upToDate ? 0 : 2;

@@ -143,6 +143,12 @@ describe.each(journalModes)('a notes program with migrations in code, in %s mode
       message: '002_indexes (code) comes after 003_vector_support (code), and the versions must rise.',
     });
     await expect(runner.runMigrations([indexes, indexes])).rejects.toMatchObject({ code: 'BAD_OPTION' });
+    // The list is not kept in the database: somebody has to give it.
+    await expect(new MigrationRunner(scratch.path).rollback(1)).rejects.toMatchObject({ code: 'BAD_OPTION' });
+    // @ts-expect-error: what a program without types may pass
+    expect(() => new MigrationRunner(undefined)).toThrow(/path of a database or an open connection/);
+    // @ts-expect-error: what a program without types may pass
+    await expect(runner.runMigrations('migrations')).rejects.toMatchObject({ code: 'BAD_OPTION' });
     expect(await scratch.objects()).toEqual([]);
   });
 
@@ -165,6 +171,12 @@ describe.each(journalModes)('a notes program with migrations in code, in %s mode
       code: 'OTHER_HISTORY',
       hint: expect.stringContaining('adopt'),
     });
+    expect(await hashesIn(scratch.folder)).toEqual(hashes);
+
+    const plan = await new MigrationRunner(scratch.path, { adopt: true }).planMigrations(migrations);
+    expect(plan.adopt).toHaveLength(3 - applied.length);
+    expect(plan.apply.map(({ version }) => version)).toEqual(applied);
+    expect(deployment().status).toBe(2);
     expect(await hashesIn(scratch.folder)).toEqual(hashes);
 
     const program = await NotesProgram.open(scratch.path);
