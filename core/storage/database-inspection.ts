@@ -105,8 +105,8 @@ async function look(db: DatabaseBridge, { historyTable, migrations }: ResolvedSo
       others,
     };
   }
-  const { kind } = await readHistoryShape(db, historyTable);
-  const history = kind === 'ours' ? await readHistory(db, historyTable) : [];
+  const shape = await readHistoryShape(db, historyTable);
+  const history = shape.kind === 'ours' ? await readHistory(db, historyTable, shape) : [];
   return { probed, history, changed: [], tampering, others };
 }
 

@@ -98,6 +98,7 @@ export function foreignKeyName({ table, columns, parent }: Omit<ToleratedViolati
   return [table, columns, parent].map(foldName).join('\n');
 }
 
+/** Every foreign key of every table. */
 async function readForeignKeys(db: DatabaseBridge): Promise<Set<string>> {
   const rows = await db.query(
     `SELECT s.name AS child, k."table" AS parent, ${keyColumns('s.name', 'k.id')} AS columns
@@ -117,34 +118,46 @@ function keyColumns(table: string, id: string): string {
 
 /** Counts the rows that break a foreign key, whether keys are enforced or not ("PRAGMA foreign_key_check"). */
 export async function countViolations(db: DatabaseBridge): Promise<ToleratedViolations[]> {
-  const tables = await db.query(
-    `SELECT name FROM sqlite_schema AS s
-     WHERE type = 'table' AND EXISTS (SELECT 1 FROM pragma_foreign_key_list(s.name)) ORDER BY name`,
-  );
+  const together = await violationsOf(db, tablesWithKeys);
+  if (together !== undefined) return together;
+  const tables = await db.query(tablesWithKeys);
   const violations: ToleratedViolations[] = [];
-  for (const found of tables) {
-    const name = String(found.name);
-    try {
-      const broken = await db.query(
-        `SELECT ${keyColumns('?1', 'c.fkid')} AS columns,
-                c.parent AS parent, count(*) AS rows
-         FROM pragma_foreign_key_check(?1) AS c GROUP BY c.fkid, c.parent ORDER BY 1, 2`,
-        [name],
-      );
-      for (const row of broken)
-        violations.push({
-          table: name,
-          columns: String(row.columns),
-          parent: String(row.parent),
-          rows: Number(row.rows),
-        });
-    } catch (error) {
-      // A key that fits no unique index of its parent cannot be checked; SQLite enforces nothing by it either.
-      if (!(isSqliteError(error, 'SQLITE_ERROR') && messageOf(error).includes('foreign key mismatch')))
-        throw error;
-    }
-  }
+  for (const { name } of tables)
+    violations.push(...((await violationsOf(db, 'SELECT ?1 AS name', [String(name)])) ?? []));
   return violations;
+}
+
+const tablesWithKeys = `SELECT name FROM sqlite_schema AS t
+  WHERE type = 'table' AND EXISTS (SELECT 1 FROM pragma_foreign_key_list(t.name)) ORDER BY name`;
+
+/**
+ * @param tables a query for the names of tables
+ * @returns undefined where one of them has a key that fits no unique index of its parent: it cannot be checked, and SQLite
+ *   enforces nothing by it either
+ */
+async function violationsOf(
+  db: DatabaseBridge,
+  tables: string,
+  names: readonly string[] = [],
+): Promise<ToleratedViolations[] | undefined> {
+  try {
+    const broken = await db.query(
+      `SELECT s.name AS "table", ${keyColumns('s.name', 'c.fkid')} AS columns, c.parent AS parent, count(*) AS rows
+       FROM (${tables}) AS s JOIN pragma_foreign_key_check(s.name) AS c
+       GROUP BY s.name, c.fkid, c.parent ORDER BY 1, 2, 3`,
+      names,
+    );
+    return broken.map((row) => ({
+      table: String(row.table),
+      columns: String(row.columns),
+      parent: String(row.parent),
+      rows: Number(row.rows),
+    }));
+  } catch (error) {
+    if (isSqliteError(error, 'SQLITE_ERROR') && messageOf(error).includes('foreign key mismatch'))
+      return undefined;
+    throw error;
+  }
 }
 
 async function readObjects(db: DatabaseBridge, { key }: HistoryTable): Promise<NamedObject[]> {
@@ -174,8 +187,6 @@ async function readSequences(db: DatabaseBridge, { key }: HistoryTable): Promise
 }
 
 async function countAttempts(db: DatabaseBridge, table: HistoryTable): Promise<number> {
-  // What another tool keeps under that name is none of our attempts.
-  if ((await readHistoryShape(db, table)).kind !== 'ours') return 0;
   const [row] = await db.query(`SELECT count(*) AS rows FROM ${table.sql}`);
   return Number(row?.rows);
 }
@@ -191,13 +202,16 @@ export async function takeInventory(
   options: InventoryOptions,
   known?: ReadonlyMap<string, number>,
 ): Promise<Inventory> {
+  const shape = await readHistoryShape(db, table);
+  const foreignKeys = await readForeignKeys(db);
   return {
     rows: options.countRows ? await countRows(db, table, known) : new Map(),
     objects: await readObjects(db, table),
     sequences: await readSequences(db, table),
-    foreignKeys: await readForeignKeys(db),
-    violations: await countViolations(db),
+    foreignKeys,
+    violations: foreignKeys.size === 0 ? [] : await countViolations(db),
     historyTable: table.name,
-    attempts: await countAttempts(db, table),
+    // What another tool keeps under that name is none of our attempts.
+    attempts: shape.kind === 'ours' ? await countAttempts(db, table) : 0,
   };
 }

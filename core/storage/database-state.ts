@@ -171,7 +171,7 @@ export async function probeDatabase(db: DatabaseBridge, table: HistoryTable): Pr
         others: await findKeptHistories(db, table),
       };
     if (shape.kind === 'ours') {
-      const history = await readHistory(db, table);
+      const history = await readHistory(db, table, shape);
       if (history.some(({ status }) => status !== 'failed'))
         return { kind: 'managed', userVersion, history, applied: appliedMigrations(history) };
     }

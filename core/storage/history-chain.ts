@@ -5,7 +5,7 @@ import { UpgradeBridgeError } from '../errors.js';
 import {
   firstColumnNames,
   laterColumns,
-  missingColumns,
+  readHistoryShape,
   sealColumn,
   type HistoryTable,
 } from './history-table.js';
@@ -43,10 +43,14 @@ export function appliedTwice(
   return [...twice];
 }
 
-/** Whether the rows of a history are chained; only then can be told what became of them. */
-export async function isChained(db: DatabaseBridge, table: HistoryTable): Promise<boolean> {
+/**
+ * Whether the rows of a history are chained; only then can be told what became of them.
+ *
+ * @param missing the later columns that it does not have
+ */
+export function isChained(missing: readonly string[]): boolean {
   // Columns are added all at once: a history that lacks only some of them had them.
-  return (await missingColumns(db, table)).length < laterColumns.length;
+  return missing.length < laterColumns.length;
 }
 
 /**
@@ -56,8 +60,9 @@ export async function isChained(db: DatabaseBridge, table: HistoryTable): Promis
  * @returns a sentence a fault; none where the chain holds, or where the history is older than the chain
  */
 export async function findTampering(db: DatabaseBridge, table: HistoryTable): Promise<string[]> {
-  if (!(await isChained(db, table))) return [];
-  const missing = (await missingColumns(db, table))
+  const shape = await readHistoryShape(db, table);
+  if (shape.kind !== 'ours' || !isChained(shape.missing)) return [];
+  const missing = shape.missing
     .filter((column) => column !== sealColumn)
     .map((column) => column.split(' ')[0]);
   if (missing.length > 0)
@@ -75,17 +80,15 @@ export async function findTampering(db: DatabaseBridge, table: HistoryTable): Pr
     previous = expected;
   }
   const last = rows.at(-1)?.id ?? 0;
-  const given = await newestGiven(db, table);
+  const given = shape.counts ? await newestGiven(db, table) : 0;
   if (given > Number(last)) return [`one or more rows after row ${String(last)} were taken out`];
   return given > 0 && given < Number(last)
     ? [`row ${String(last)} has a number that was never given: the newest one is ${given}`]
     : [];
 }
 
-/** The newest id that AUTOINCREMENT has given; 0 where it keeps no counter for the table. */
+/** The newest id that AUTOINCREMENT has given; 0 where it keeps no counter for the table among those that there are. */
 async function newestGiven(db: DatabaseBridge, { key }: HistoryTable): Promise<number> {
-  const [counters] = await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'");
-  if (counters === undefined) return 0;
   const [row] = await db.query('SELECT seq FROM sqlite_sequence WHERE lower(name) = ?', [key]);
   return Number(row?.seq ?? 0);
 }

@@ -55,11 +55,20 @@ export const laterColumns = ['release TEXT', 'up_sql TEXT', 'down_sql TEXT', 'ha
 const nameOfColumn = (column: string): string => column.slice(0, column.indexOf(' '));
 export const firstColumnNames = firstColumns.map(nameOfColumn);
 
+/** A table that is a history of ours. */
+export interface OwnShape {
+  readonly kind: 'ours';
+  /** The later columns that it does not have. */
+  readonly missing: readonly string[];
+  /** A trigger that hangs on it. */
+  readonly trigger: string | undefined;
+  /** Whether the database keeps counters of ids at all. */
+  readonly counts: boolean;
+}
+
 /** What stands in the database under the history's name. */
 export type HistoryShape =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'ours' }
-  | { readonly kind: 'foreign'; readonly description: string };
+  { readonly kind: 'none' } | OwnShape | { readonly kind: 'foreign'; readonly description: string };
 
 /**
  * Tells whether the database has a history and whether it is one of ours.
@@ -90,15 +99,28 @@ export async function hasHistory(db: DatabaseBridge, table: HistoryTable): Promi
 }
 
 async function shapeOf(db: DatabaseBridge, { name, key }: HistoryTable): Promise<HistoryShape> {
-  const [object] = await db.query('SELECT type FROM sqlite_schema WHERE lower(name) = ?', [key]);
+  const [object] = await db.query(
+    `SELECT type, CASE type WHEN 'table' THEN (SELECT json_group_array(name) FROM pragma_table_xinfo(?1)) END AS columns,
+       (SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?1) AS hanging,
+       EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence') AS counts
+     FROM sqlite_schema WHERE lower(name) = ?1`,
+    [key],
+  );
   if (object === undefined) return { kind: 'none' };
   if (object.type !== 'table')
     return {
       kind: 'foreign',
       description: `${object.type === 'index' ? 'an' : 'a'} ${String(object.type)} named ${name}`,
     };
-  const found = await columnNames(db, key);
-  if (firstColumnNames.every((column) => found.includes(column))) return { kind: 'ours' };
+  const names: unknown = JSON.parse(String(object.columns));
+  const found = Array.isArray(names) ? names.map((each) => String(each).toLowerCase()) : [];
+  if (firstColumnNames.every((column) => found.includes(column)))
+    return {
+      kind: 'ours',
+      missing: lacking(found),
+      trigger: typeof object.hanging === 'string' ? object.hanging : undefined,
+      counts: object.counts === 1,
+    };
   const tools = formsOf(found).map(({ title }) => title);
   const tool = tools.length === 0 ? 'another tool' : tools.join(' or ');
   return {
@@ -135,11 +157,10 @@ export async function findHistories(db: DatabaseBridge): Promise<string[]> {
 
 /** The later columns that a history does not have. */
 export async function missingColumns(db: DatabaseBridge, { key }: HistoryTable): Promise<string[]> {
-  const found = new Set(await columnNames(db, key));
-  return laterColumns.filter((column) => !found.has(nameOfColumn(column)));
+  const rows = await db.query('SELECT name FROM pragma_table_xinfo(?)', [key]);
+  return lacking(rows.map((row) => String(row.name).toLowerCase()));
 }
 
-async function columnNames(db: DatabaseBridge, table: string): Promise<string[]> {
-  const rows = await db.query('SELECT name FROM pragma_table_xinfo(?)', [table]);
-  return rows.map((row) => String(row.name).toLowerCase());
+function lacking(found: readonly string[]): string[] {
+  return laterColumns.filter((column) => !found.includes(nameOfColumn(column)));
 }

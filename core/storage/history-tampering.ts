@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { userVersionFor, type DatabaseState, type ProbedState } from './database-state.js';
-import { findTampering, readHistoryShape, type HistoryTable } from './migration-history.js';
+import { findTampering, type HistoryTable } from './migration-history.js';
 
 /**
  * Finds every sign that a history was changed by hand: in its rows, also where all of them are gone, and in a user_version
@@ -13,8 +13,7 @@ export async function findSigns(
   table: HistoryTable,
   state: DatabaseState | ProbedState,
 ): Promise<string[]> {
-  const isOurs = (await readHistoryShape(db, table)).kind === 'ours';
-  const found = isOurs ? await findTampering(db, table) : [];
+  const found = await findTampering(db, table);
   if (state.kind === 'managed' && state.userVersion > userVersionFor(state.applied))
     found.push(
       `user_version is ${state.userVersion}, and what stands applied makes it ${userVersionFor(state.applied)}`,

@@ -18,9 +18,18 @@ const beyond = /^(replace|references|rollback|temp|temporary|virtual|sqlite_.*|p
 /** What a migration can do at most. Where the words leave a doubt, it is `anything`. */
 export function effectOf({ statements, code }: Pick<Migration, 'statements' | 'code'>): MigrationEffect {
   if (code !== undefined) return 'anything';
-  const effects = new Set(statements.map(({ sql }) => effectOfStatement(tokenize(sql))));
-  if (effects.has('anything')) return 'anything';
-  return effects.has('rows') ? 'rows' : 'objects';
+  const known = effects.get(statements) ?? effectOfStatements(statements);
+  effects.set(statements, known);
+  return known;
+}
+
+/** What was found out before: of many databases each asks for the same files, and each step several times. */
+const effects = new WeakMap<Migration['statements'], MigrationEffect>();
+
+function effectOfStatements(statements: Migration['statements']): MigrationEffect {
+  const found = new Set(statements.map(({ sql }) => effectOfStatement(tokenize(sql))));
+  if (found.has('anything')) return 'anything';
+  return found.has('rows') ? 'rows' : 'objects';
 }
 
 function effectOfStatement(all: readonly Token[]): MigrationEffect {
@@ -72,6 +81,7 @@ export function canDoNoHarm(migration: Migration, plain: boolean): boolean {
 
 /** The same, with the database asked. */
 export async function isHarmless(db: DatabaseBridge, migration: Migration): Promise<boolean> {
+  if (canDoNoHarm(migration, false)) return true;
   const [row] = await db.query(`SELECT ${plainTables} AS plain`);
   return canDoNoHarm(migration, row?.plain === 1);
 }

@@ -8,6 +8,7 @@ import {
   missingColumns,
   readHistoryShape,
   type HistoryTable,
+  type OwnShape,
 } from './history-table.js';
 import type { Migration } from './migration.js';
 import { quoteName } from './table-definition.js';
@@ -200,6 +201,7 @@ function toAppliedMigration(table: HistoryTable, values: Row): AppliedMigration 
  * Reads rows of the history.
  *
  * @param rest what follows the table, which is called `a`, in the SQL
+ * @param missing the later columns that the table does not have, where they are known
  * @throws UnreadableDatabaseError (BAD_HISTORY) when a row holds what this package never writes
  */
 export async function readAttempts(
@@ -207,8 +209,9 @@ export async function readAttempts(
   table: HistoryTable,
   rest: string,
   parameters: readonly SqlValue[] = [],
+  missing?: readonly string[],
 ): Promise<AppliedMigration[]> {
-  const later = await missingColumns(db, table);
+  const later = missing ?? (await missingColumns(db, table));
   const read = later.includes('release TEXT') ? firstColumnNames : [...firstColumnNames, 'release'];
   const rows = await db.query(`SELECT ${read.join(', ')} FROM ${table.sql} AS a ${rest}`, parameters);
   return rows.map((row) => toAppliedMigration(table, row));
@@ -220,21 +223,32 @@ export async function refuseTrigger(db: DatabaseBridge, table: HistoryTable): Pr
     "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?",
     [table.key],
   );
-  if (trigger !== undefined) throw badHistory(table, `the trigger ${String(trigger.name)} hangs on it`);
+  if (trigger !== undefined) refuseHanging(table, String(trigger.name));
+}
+
+function refuseHanging(table: HistoryTable, trigger: string | undefined): void {
+  if (trigger !== undefined) throw badHistory(table, `the trigger ${trigger} hangs on it`);
 }
 
 /**
  * Reads every row of the history, oldest first.
  *
+ * @param known what the table is, where that was just read
  * @throws UnreadableDatabaseError (BAD_HISTORY) when a row holds what this package never writes, when a version of
  *   rows without hashes is applied twice without having been rolled back, or when a trigger hangs on the table
  */
-export async function readHistory(db: DatabaseBridge, table: HistoryTable): Promise<AppliedMigration[]> {
-  const history = await readAttempts(db, table, 'ORDER BY id');
-  await refuseTrigger(db, table);
+export async function readHistory(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  known?: OwnShape,
+): Promise<AppliedMigration[]> {
+  const shape = known ?? (await readHistoryShape(db, table));
+  const missing = shape.kind === 'ours' ? shape.missing : [];
+  const history = await readAttempts(db, table, 'ORDER BY id', [], missing);
+  if (shape.kind === 'ours') refuseHanging(table, shape.trigger);
   const [twice] = appliedTwice(history);
   // Of chained rows is told apart that one between them was taken out, and that somebody has accepted it.
-  if (twice !== undefined && !(await isChained(db, table)))
+  if (twice !== undefined && !isChained(missing))
     throw badHistory(table, `version ${twice} is recorded as applied twice`);
   return history;
 }
@@ -257,14 +271,15 @@ export function toleratedViolations(history: readonly AppliedMigration[]): reado
 
 /** Makes the history's table where there is none, and brings one of an earlier version of this package to today's shape. */
 export async function ensureHistory(db: DatabaseBridge, table: HistoryTable): Promise<void> {
-  if ((await readHistoryShape(db, table)).kind === 'none') {
+  const shape = await readHistoryShape(db, table);
+  if (shape.kind === 'none') {
     await db.executeScript(
       `CREATE TABLE ${table.sql} (\n  ${[...firstColumns, ...laterColumns].join(',\n  ')}\n)`,
     );
     await addIndexes(db, table);
     return;
   }
-  const missing = await missingColumns(db, table);
+  const missing = shape.kind === 'ours' ? shape.missing : await missingColumns(db, table);
   for (const column of missing) await db.executeScript(`ALTER TABLE ${table.sql} ADD COLUMN ${column}`);
   // Rows that were written before there was a chain are trusted once; a row that came later without one is not ours.
   if (missing.includes('hash TEXT')) await chainRows(db, table);
@@ -323,24 +338,26 @@ export function linkedRow(attempt: Attempt, previousHash: string): Row {
   return { ...row, hash: linkHash(previousHash, row) };
 }
 
-/** The hash of the newest row; empty where there is none. */
-export async function newestHash(db: DatabaseBridge, table: HistoryTable): Promise<string> {
-  const [last] = await db.query(`SELECT hash FROM ${table.sql} ORDER BY id DESC LIMIT 1`);
-  return typeof last?.hash === 'string' ? last.hash : '';
-}
-
-/** Adds one row to the history and links it to the one before. */
+/**
+ * Adds one row to the history and links it to the one before.
+ *
+ * @returns what `PRAGMA user_version` says
+ */
 export async function recordAttempt(
   db: DatabaseBridge,
   table: HistoryTable,
   attempt: Attempt,
-): Promise<void> {
-  const row = linkedRow(attempt, await newestHash(db, table));
+): Promise<number> {
+  const [last] = await db.query(
+    `SELECT user_version, (SELECT hash FROM ${table.sql} ORDER BY id DESC LIMIT 1) AS hash FROM pragma_user_version`,
+  );
+  const row = linkedRow(attempt, typeof last?.hash === 'string' ? last.hash : '');
   const names = Object.keys(row);
   await db.execute(
     `INSERT INTO ${table.sql} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
     Object.values(row),
   );
+  return Number(last?.user_version);
 }
 
 /** An attempt at a migration that is known as a file, ended now. */

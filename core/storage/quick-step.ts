@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import type { DatabaseBridge, SqlValue } from '../database/database-bridge.js';
 import { tryTransaction } from '../database/transaction.js';
+import { LARGEST_USER_VERSION } from './database-state.js';
 import type { HistoryTable } from './history-table.js';
 import { canDoNoHarm, makesRules, plainTables } from './migration-effect.js';
 import { attemptAt, linkedRow, type Attempt } from './migration-history.js';
@@ -63,10 +64,10 @@ export function withoutMigration(work: UpgradeWork, { version }: Migration): Upg
  * The migration that can be applied in two calls of the driver: one that can do no harm, is not the first or the last of
  * its upgrade, and whose transaction asks nothing but whether the database stands as it was left.
  */
-export function quickMigration({ work, plain, small, userVersion }: Standing): Migration | undefined {
+export function quickMigration({ work, plain, small }: Standing): Migration | undefined {
   const [next, another] = work.plan.pending;
   if (next === undefined || another === undefined || !small || work.plan.undo.length > 0) return undefined;
-  const fits = next.version > userVersion && next.version <= 0x7fffffff;
+  const fits = next.version <= LARGEST_USER_VERSION;
   return fits && !next.directives.noTransaction && canDoNoHarm(next, plain) ? next : undefined;
 }
 
@@ -102,9 +103,11 @@ export function applyQuickly(
     });
     const row = linkedRow(attempt, standing.hash);
     const values = Object.values(row).map(literal).join(', ');
+    // A legacy database lacks files below the newest one that it holds.
+    const userVersion = Math.max(standing.userVersion, migration.version);
     await db.executeScript(
       `INSERT INTO ${table.sql} (${Object.keys(row).join(', ')}) VALUES (${values});
-       PRAGMA user_version = ${migration.version};
+       PRAGMA user_version = ${userVersion};
        COMMIT`,
     );
     return {
@@ -112,7 +115,7 @@ export function applyQuickly(
       standing: {
         ...standing,
         work: withoutMigration(standing.work, migration),
-        userVersion: migration.version,
+        userVersion,
         hash: String(row.hash),
         plain: standing.plain && !makesRules(migration),
       },

@@ -3,7 +3,7 @@ import { withSnapshot, withTransaction } from '../database/transaction.js';
 import { messageOf, MigrationFailedError } from '../errors.js';
 import { findCheckViolations } from './database-integrity.js';
 import type { Inventory } from './database-inventory.js';
-import { LARGEST_USER_VERSION, readUserVersion, type DatabaseState } from './database-state.js';
+import { LARGEST_USER_VERSION, type DatabaseState } from './database-state.js';
 import {
   guardAgainstLeftovers,
   guardAgainstLoss,
@@ -51,6 +51,8 @@ export class UpgradeSteps {
   private standing: Standing | undefined;
   /** The migration of which it was told that it begins, when its quick way did not lead to the end. */
   private begun: Migration | undefined;
+  /** Whether the history is known to be there, in today's shape. */
+  private hasHistory = false;
   /** Whether it is known that what is to be undone loses nothing undeclared. */
   private lossesRefused = false;
 
@@ -164,7 +166,9 @@ export class UpgradeSteps {
   private async work(): Promise<UpgradeWork> {
     const { standing } = this;
     this.standing = undefined;
-    if (standing?.dataVersion === (await readDataVersion(this.db))) return standing.work;
+    const dataVersion = standing === undefined ? undefined : await readDataVersion(this.db);
+    if (standing !== undefined && standing.dataVersion === dataVersion) return standing.work;
+    this.hasHistory = false;
     const work = await this.request.bridge.look(this.db);
     if (work.state.kind === 'managed') this.version = work.state.applied.at(-1)?.version ?? 0;
     return work;
@@ -253,6 +257,7 @@ export class UpgradeSteps {
       const after = await this.guard(guarded, before);
       await this.inTransaction(async () => {
         const work = await this.request.bridge.look(this.db);
+        this.hasHistory = false;
         // Another process may have done the same meanwhile: then its row stands.
         if (undone === undefined && work.plan.pending.some(({ version }) => version === migration.version))
           await this.recordApplied(migration, { guarded: { before, after }, started, work });
@@ -362,13 +367,14 @@ export class UpgradeSteps {
   }
 
   private async record(attempt: Attempt): Promise<void> {
-    await ensureHistory(this.db, this.request.historyTable);
-    await recordAttempt(this.db, this.request.historyTable, attempt);
+    if (!this.hasHistory) await ensureHistory(this.db, this.request.historyTable);
+    this.hasHistory = true;
+    const userVersion = await recordAttempt(this.db, this.request.historyTable, attempt);
     this.attempts.push(attempt);
     if (attempt.status !== 'applied') return;
     const { version } = attempt;
     const stamp = version <= LARGEST_USER_VERSION ? version : await this.newestStamp();
-    if (stamp > (await readUserVersion(this.db))) await this.setUserVersion(stamp);
+    if (stamp > userVersion) await this.setUserVersion(stamp);
   }
 
   /** user_version tells the newest version while it fits, and otherwise how many migrations stand applied. */
@@ -390,6 +396,7 @@ export class UpgradeSteps {
       this.attempts.length = taken;
       this.stock.forget();
       this.standing = undefined;
+      this.hasHistory = false;
       throw await this.named(error);
     }
   }
