@@ -25,7 +25,16 @@ export interface SchemaElement {
 }
 
 /** What a step adds to the schema it found. */
-export function footprint({ before, after }: ReplayStep): SchemaElement[] {
+export function footprint(step: ReplayStep): readonly SchemaElement[] {
+  const known = footprints.get(step) ?? readFootprint(step);
+  footprints.set(step, known);
+  return known;
+}
+
+/** What was found before: each weighing asks for the footprint of a step several times. */
+const footprints = new WeakMap<ReplayStep, readonly SchemaElement[]>();
+
+function readFootprint({ before, after }: ReplayStep): SchemaElement[] {
   const elements: SchemaElement[] = [];
   for (const [table, snapshot] of after.tables) {
     const earlier = before.tables.get(table);

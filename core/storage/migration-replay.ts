@@ -1,10 +1,10 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import { tryTransaction } from '../database/transaction.js';
 import { isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
 import type { HistoryTable } from './history-table.js';
 import { lendConnection } from './migration-connection.js';
 import type { Migration, MigrationConnection } from './migration.js';
 import { emptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
-import type { TableDefinition } from './table-definition.js';
 
 /** One file carried out on an empty database: the schema before it and after it. */
 export interface ReplayStep {
@@ -47,6 +47,20 @@ function failedAt(
       cause,
     },
   );
+}
+
+/** Runs statements in one call of the driver; where one of them fails, one after the other, so that it is told which. */
+async function runTogether(
+  db: DatabaseBridge,
+  script: Pick<Migration, 'filename' | 'statements'>,
+): Promise<void> {
+  // The semicolon stands right behind each statement: SQLite keeps what is before it as the text of an index.
+  const together = ['BEGIN', ...script.statements.map(({ sql }) => sql), 'COMMIT'].join(';\n');
+  const done = await tryTransaction(db, async () => {
+    await db.executeScript(together);
+    return true;
+  });
+  if (done === undefined) await runStatements(db, script);
 }
 
 /** Runs statements in order; a failure names the file, the statement's number, its line and SQLite's message. */
@@ -121,7 +135,8 @@ async function replayOne(
   migration: Migration,
 ): Promise<void> {
   try {
-    await runUp(db, historyTable, migration);
+    if (migration.code === undefined && !migration.directives.noTransaction) await runTogether(db, migration);
+    else await runUp(db, historyTable, migration);
   } catch (error) {
     if (!(error instanceof MigrationFailedError)) throw error;
     throw new MigrationFailedError('MIGRATION_FAILED', error.message, error.place, {
@@ -143,12 +158,11 @@ export async function replayMigrations(
   const db = await driver.open(':memory:', 'create');
   try {
     await db.executeScript('PRAGMA foreign_keys = OFF');
-    const parsed = new Map<string, TableDefinition>();
     const steps: ReplayStep[] = [];
     let before = emptySchema;
     for (const migration of migrations) {
       await replayOne(db, historyTable, migration);
-      const after = await readSchema(db, historyTable, parsed);
+      const after = await readSchema(db, historyTable);
       steps.push({ migration, before, after });
       before = after;
     }

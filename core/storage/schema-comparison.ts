@@ -19,9 +19,14 @@ export interface SchemaDifference {
 export const noneSuch = 'none such';
 
 /** The columns of a table by name in lower case. */
-export function columnsOf(table: TableSnapshot): ReadonlyMap<string, ColumnDefinition> {
-  return new Map(table.columns.map((column) => [foldName(column.name), column]));
+export function columnsOf({ columns }: TableSnapshot): ReadonlyMap<string, ColumnDefinition> {
+  const known = columnMaps.get(columns) ?? new Map(columns.map((column) => [foldName(column.name), column]));
+  columnMaps.set(columns, known);
+  return known;
 }
+
+/** What was made before: weighing a schema asks for the same columns again and again. */
+const columnMaps = new WeakMap<TableSnapshot['columns'], ReadonlyMap<string, ColumnDefinition>>();
 
 /** What a column is besides its name: type, NOT NULL, default, collation, generation. */
 export function columnMeaning(column: ColumnDefinition): string {

@@ -41,6 +41,25 @@ export function isEmptySchema(schema: SchemaSnapshot): boolean {
   return schema.tables.size === 0 && schema.objects.size === 0;
 }
 
+/** How many statements are remembered of each kind, so that memory does not grow with the schemas that were read. */
+const REMEMBERED = 4_000;
+
+/**
+ * What statements mean that were read before: an upgrade reads nearly the same schema several times, and the databases of
+ * a fleet have nearly the same one.
+ */
+const definitions = new Map<string, TableDefinition>();
+const meanings = new Map<string, string>();
+
+function remembered<Value>(known: Map<string, Value>, sql: string, read: (sql: string) => Value): Value {
+  const found = known.get(sql);
+  if (found !== undefined) return found;
+  const value = read(sql);
+  if (known.size >= REMEMBERED) known.clear();
+  known.set(sql, value);
+  return value;
+}
+
 /** The statement in one comparable form: words that change nothing are left out. */
 function meaningOf(sql: string): string {
   const tokens = tokenize(sql).filter((token) => token.kind !== 'comment' && token.kind !== 'semicolon');
@@ -76,13 +95,10 @@ function resolveImpliedKeys(
  * Reads the schema of a database.
  *
  * @param historyTable the table that is left out; undefined to leave out none but SQLite's own
- * @param parsed definitions that were parsed before, by statement; a caller that reads many similar schemas passes the
- *   same map each time
  */
 export async function readSchema(
   db: DatabaseBridge,
   historyTable: HistoryTable | undefined,
-  parsed: Map<string, TableDefinition> = new Map<string, TableDefinition>(),
 ): Promise<SchemaSnapshot> {
   const rows = await db.query(
     `SELECT s.type, s.name, s.tbl_name, s.sql FROM sqlite_schema AS s
@@ -100,12 +116,11 @@ export async function readSchema(
       const virtual = /^create\s+virtual\s/i.test(sql);
       const definition = virtual
         ? { columns: [], constraints: [], withoutRowid: false, strict: false }
-        : (parsed.get(sql) ?? parseTableDefinition(sql));
-      if (!virtual) parsed.set(sql, definition);
+        : remembered(definitions, sql, parseTableDefinition);
       tables.set(foldName(name), { ...definition, name, sql, virtual });
     } else if (type === 'index' || type === 'trigger' || type === 'view') {
       const key = type === 'trigger' ? `(${foldName(name)})` : foldName(name);
-      objects.set(key, { type, name, table, sql, meaning: meaningOf(sql) });
+      objects.set(key, { type, name, table, sql, meaning: remembered(meanings, sql, meaningOf) });
     }
   }
   for (const [key, table] of tables)
