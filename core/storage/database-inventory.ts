@@ -98,19 +98,6 @@ export function foreignKeyName({ table, columns, parent }: Omit<ToleratedViolati
   return [table, columns, parent].map(foldName).join('\n');
 }
 
-/** Every foreign key of every table. */
-async function readForeignKeys(db: DatabaseBridge): Promise<Set<string>> {
-  const rows = await db.query(
-    `SELECT s.name AS child, k."table" AS parent, ${keyColumns('s.name', 'k.id')} AS columns
-     FROM sqlite_schema AS s JOIN pragma_foreign_key_list(s.name) AS k WHERE s.type = 'table' AND k.seq = 0`,
-  );
-  return new Set(
-    rows.map((row) =>
-      foreignKeyName({ table: String(row.child), columns: String(row.columns), parent: String(row.parent) }),
-    ),
-  );
-}
-
 /** SQL for the columns of one foreign key in their order. */
 function keyColumns(table: string, id: string): string {
   return `(SELECT group_concat("from") FROM (SELECT "from" FROM pragma_foreign_key_list(${table}) WHERE id = ${id} ORDER BY seq))`;
@@ -160,25 +147,44 @@ async function violationsOf(
   }
 }
 
-async function readObjects(db: DatabaseBridge, { key }: HistoryTable): Promise<NamedObject[]> {
+/** What a database has by name. */
+interface Names {
+  readonly objects: readonly NamedObject[];
+  readonly foreignKeys: ReadonlySet<string>;
+  /** Whether it keeps counters of ids. */
+  readonly counts: boolean;
+}
+
+/** Asked for in one query: each of the questions costs more on its way than in its answer. */
+async function readNames(db: DatabaseBridge, { key }: HistoryTable): Promise<Names> {
   const rows = await db.query(
-    `SELECT type, name, tbl_name FROM sqlite_schema
+    `SELECT type, name, tbl_name, NULL AS columns FROM sqlite_schema
      WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(tbl_name) <> ?1
      UNION ALL
-     SELECT 'column', s.name || '.' || c.name, s.name FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
+     SELECT 'column', s.name || '.' || c.name, s.name, NULL FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
      WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.name) <> ?1
-       AND s.sql NOT LIKE 'create virtual %'`,
+       AND s.sql NOT LIKE 'create virtual %'
+     UNION ALL
+     SELECT 'key', k."table", s.name, ${keyColumns('s.name', 'k.id')}
+     FROM sqlite_schema AS s JOIN pragma_foreign_key_list(s.name) AS k WHERE s.type = 'table' AND k.seq = 0
+     UNION ALL
+     SELECT 'counters', name, name, NULL FROM sqlite_schema WHERE name = 'sqlite_sequence'`,
     [key],
   );
-  return rows.flatMap(({ type, name, tbl_name: table }): NamedObject[] => {
+  const objects: NamedObject[] = [];
+  const foreignKeys = new Set<string>();
+  for (const { type, name, tbl_name: table, columns } of rows) {
     const known = (['table', 'column', 'index', 'trigger', 'view'] as const).find((each) => each === type);
-    return known === undefined ? [] : [{ type: known, name: String(name), table: String(table) }];
-  });
+    if (known !== undefined) objects.push({ type: known, name: String(name), table: String(table) });
+    else if (type === 'key')
+      foreignKeys.add(
+        foreignKeyName({ table: String(table), columns: String(columns), parent: String(name) }),
+      );
+  }
+  return { objects, foreignKeys, counts: rows.some(({ type }) => type === 'counters') };
 }
 
 async function readSequences(db: DatabaseBridge, { key }: HistoryTable): Promise<Map<string, bigint>> {
-  const [has] = await db.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'");
-  if (has === undefined) return new Map();
   const rows = await db.query(
     "SELECT name, CAST(seq AS TEXT) AS seq FROM sqlite_sequence WHERE typeof(seq) = 'integer' AND lower(name) <> ?",
     [key],
@@ -203,11 +209,11 @@ export async function takeInventory(
   known?: ReadonlyMap<string, number>,
 ): Promise<Inventory> {
   const shape = await readHistoryShape(db, table);
-  const foreignKeys = await readForeignKeys(db);
+  const { objects, foreignKeys, counts } = await readNames(db, table);
   return {
     rows: options.countRows ? await countRows(db, table, known) : new Map(),
-    objects: await readObjects(db, table),
-    sequences: await readSequences(db, table),
+    objects,
+    sequences: counts ? await readSequences(db, table) : new Map(),
     foreignKeys,
     violations: foreignKeys.size === 0 ? [] : await countViolations(db),
     historyTable: table.name,

@@ -227,13 +227,11 @@ export function guardAgainstLoss(step: GuardedStep, before: Inventory, after: In
  * @throws MigrationFailedError (LEFT_BEHIND) when a temporary object or an attached database is left
  */
 export async function guardAgainstLeftovers(db: DatabaseBridge, step: GuardedStep): Promise<void> {
-  const temporary = await db.query(
-    "SELECT type || ' ' || name AS label FROM sqlite_temp_schema ORDER BY name",
+  const rows = await db.query(
+    `SELECT * FROM (SELECT type || ' ' || name AS label FROM sqlite_temp_schema ORDER BY name)
+     UNION ALL SELECT 'attached database ' || name FROM pragma_database_list WHERE name NOT IN ('main', 'temp')`,
   );
-  const attached = await db.query(
-    "SELECT 'attached database ' || name AS label FROM pragma_database_list WHERE name NOT IN ('main', 'temp')",
-  );
-  const left = [...temporary, ...attached].map((row) => String(row.label));
+  const left = rows.map((row) => String(row.label));
   if (left.length > 0)
     throw failure(
       step,

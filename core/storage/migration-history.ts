@@ -338,25 +338,38 @@ export function linkedRow(attempt: Attempt, previousHash: string): Row {
   return { ...row, hash: linkHash(previousHash, row) };
 }
 
-/**
- * Adds one row to the history and links it to the one before.
- *
- * @returns what `PRAGMA user_version` says
- */
+/** Adds one row to the history and links it to the one before. */
 export async function recordAttempt(
   db: DatabaseBridge,
   table: HistoryTable,
   attempt: Attempt,
+): Promise<void> {
+  await recordAttempts(db, table, [attempt]);
+}
+
+/**
+ * Adds rows to the history and links each to the one before.
+ *
+ * @returns what `PRAGMA user_version` says
+ */
+export async function recordAttempts(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  attempts: readonly Attempt[],
 ): Promise<number> {
   const [last] = await db.query(
     `SELECT user_version, (SELECT hash FROM ${table.sql} ORDER BY id DESC LIMIT 1) AS hash FROM pragma_user_version`,
   );
-  const row = linkedRow(attempt, typeof last?.hash === 'string' ? last.hash : '');
-  const names = Object.keys(row);
-  await db.execute(
-    `INSERT INTO ${table.sql} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
-    Object.values(row),
-  );
+  let hash = typeof last?.hash === 'string' ? last.hash : '';
+  for (const attempt of attempts) {
+    const row = linkedRow(attempt, hash);
+    hash = String(row.hash);
+    const names = Object.keys(row);
+    await db.execute(
+      `INSERT INTO ${table.sql} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+      Object.values(row),
+    );
+  }
   return Number(last?.user_version);
 }
 

@@ -17,6 +17,7 @@ import {
   ensureHistory,
   readHistory,
   recordAttempt,
+  recordAttempts,
   type Attempt,
 } from './migration-history.js';
 import { isUpToDate, refuseOutsideTransaction, type RollBack } from './migration-plan.js';
@@ -206,10 +207,12 @@ export class UpgradeSteps {
     await finish(adoption);
     const after = await this.guard(adoption, before);
     const violations = after.violations.length > 0 ? { violations: after.violations } : {};
-    for (const [index, attempt] of attempts.entries()) {
-      const details = { ...attempt.details, ...(index === attempts.length - 1 ? violations : {}) };
-      await this.record({ ...attempt, details });
-    }
+    await this.record(
+      ...attempts.map((attempt, index) => ({
+        ...attempt,
+        details: { ...attempt.details, ...(index === attempts.length - 1 ? violations : {}) },
+      })),
+    );
     if (work.plan.pending.length === 0) await this.finish(undefined);
     await this.stock.remember(after, attempts.length);
     const files = attempts.map(({ filename }) => filename);
@@ -366,13 +369,14 @@ export class UpgradeSteps {
     return after;
   }
 
-  private async record(attempt: Attempt): Promise<void> {
+  private async record(...attempts: readonly Attempt[]): Promise<void> {
     if (!this.hasHistory) await ensureHistory(this.db, this.request.historyTable);
     this.hasHistory = true;
-    const userVersion = await recordAttempt(this.db, this.request.historyTable, attempt);
-    this.attempts.push(attempt);
-    if (attempt.status !== 'applied') return;
-    const { version } = attempt;
+    const userVersion = await recordAttempts(this.db, this.request.historyTable, attempts);
+    this.attempts.push(...attempts);
+    const applied = attempts.filter(({ status }) => status === 'applied');
+    if (applied.length === 0) return;
+    const version = Math.max(...applied.map((attempt) => attempt.version));
     const stamp = version <= LARGEST_USER_VERSION ? version : await this.newestStamp();
     if (stamp > userVersion) await this.setUserVersion(stamp);
   }
