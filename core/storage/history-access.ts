@@ -268,5 +268,5 @@ async function stamp(db: DatabaseBridge, table: HistoryTable): Promise<void> {
           (await db.query(`SELECT count(*) AS number FROM ${table.sql} AS a WHERE ${standing(table)}`))[0]
             ?.number,
         );
-  if (wanted > (await readUserVersion(db))) await db.executeScript(`PRAGMA user_version = ${wanted}`);
+  if (wanted !== (await readUserVersion(db))) await db.executeScript(`PRAGMA user_version = ${wanted}`);
 }

@@ -377,8 +377,10 @@ export class UpgradeSteps {
     const applied = attempts.filter(({ status }) => status === 'applied');
     if (applied.length === 0) return;
     const version = Math.max(...applied.map((attempt) => attempt.version));
-    const stamp = version <= LARGEST_USER_VERSION ? version : await this.newestStamp();
-    if (stamp > userVersion) await this.setUserVersion(stamp);
+    // What an old release claimed can be ahead of what is applied, and must not stay so.
+    const isNewest = version > userVersion && version <= LARGEST_USER_VERSION;
+    const stamp = isNewest ? version : await this.newestStamp();
+    if (stamp !== userVersion) await this.setUserVersion(stamp);
   }
 
   /** user_version tells the newest version while it fits, and otherwise how many migrations stand applied. */
