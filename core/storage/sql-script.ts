@@ -74,11 +74,16 @@ function withoutTokens({ sql, line }: ScannedStatement): Statement {
 
 function* eachStatement(sql: string, tokens: Iterable<Token>): Generator<ScannedStatement, void, undefined> {
   let own: Token[] = [];
+  // Right after a statement SQLite passes over white space by another rule, by which a vertical tab is some.
+  let isBetween = false;
   for (const token of tokens) {
+    if (isBetween && token.kind === 'illegal' && token.text === '\v') continue;
+    isBetween = false;
     if (token.kind === 'comment' || isUnterminatedComment(token)) continue;
     if (token.kind === 'semicolon' && isComplete(own)) {
       yield* statementOf(sql, own);
       own = [];
+      isBetween = true;
     } else {
       own.push(token);
     }

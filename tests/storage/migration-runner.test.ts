@@ -268,6 +268,14 @@ describe('user_version', () => {
     expect(await stamp()).toBe('700');
   });
 
+  it('comes down from what an old release claimed, so that an upgrade that ends early can go on', async () => {
+    await withLegacy(database, (connection) => connection.run('PRAGMA user_version = 5'));
+    await upgrade(migrationsOf(one));
+    expect(await stamp()).toBe('1');
+    await expect(upgrade(migrationsOf({ ...one, ...two }))).resolves.toMatchObject({ version: 2 });
+    expect(await stamp()).toBe('2');
+  });
+
   it('counts the files where their numbers do not fit', async () => {
     const dates = {
       '20250131093000_four.sql': 'CREATE TABLE v (a);',

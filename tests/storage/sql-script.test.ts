@@ -23,6 +23,7 @@ describe('splitStatements', () => {
     ],
     ['a comment that ends with LF only', 'SELECT 1; -- a\rSELECT 2;\nSELECT 3', ['SELECT 1', 'SELECT 3']],
     ['an unterminated comment', 'SELECT 1; SELECT 2 /* ; SELECT 3', ['SELECT 1', 'SELECT 2']],
+    ['vertical tabs between', 'SELECT 1;\v\n\v SELECT 2', ['SELECT 1', 'SELECT 2']],
     ['byte order marks', '\uFEFFSELECT 1;\uFEFFSELECT 2', ['SELECT 1', 'SELECT 2']],
     [
       'bind parameters',

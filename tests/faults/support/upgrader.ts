@@ -50,6 +50,7 @@ export class Upgrader {
   #output = '';
   #signal: NodeJS.Signals | null = null;
   #receive: (message: Message) => void = () => undefined;
+  #isDoomed = false;
   #isAlive = true;
 
   /** @param command what is to start it, such as `setpriv` with its options */
@@ -76,8 +77,9 @@ export class Upgrader {
     });
   }
 
+  /** Whether it can be given another job: a kill may be on its way after the job that it was meant for. */
   get isAlive(): boolean {
-    return this.#isAlive;
+    return this.#isAlive && !this.#isDoomed;
   }
 
   get pid(): number {
@@ -107,6 +109,7 @@ export class Upgrader {
   }
 
   signal(signal: NodeJS.Signals): void {
+    this.#isDoomed ||= signal === 'SIGKILL';
     this.#child.kill(signal);
   }
 
