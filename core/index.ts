@@ -111,7 +111,7 @@ export type { MatchKind } from './storage/history-matching.js';
 export type { RepairOptions, RepairReport } from './storage/history-repair.js';
 export type { HistoryChangeOptions } from './storage/history-change.js';
 export type { MarkedMigration } from './storage/repair-decision.js';
-export type { CheckViolations } from './storage/table-rebuild.js';
+export type { CheckViolations } from './storage/check-violations.js';
 export { fileDifference } from './storage/text-difference.js';
 export { defineMigration, type CodeMigration } from './storage/code-migrations.js';
 export type {

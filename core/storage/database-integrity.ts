@@ -1,8 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { isSqliteError, UnreadableDatabaseError } from '../errors.js';
+import { countBreaking, isForeignFunction, type CheckViolations } from './check-violations.js';
+import { columnsOf } from './schema-comparison.js';
 import { readSchema } from './schema-snapshot.js';
-import { quoteName } from './table-definition.js';
-import type { CheckViolations } from './table-rebuild.js';
 
 /** What SQLite's check of a database found. */
 export interface IntegrityResult {
@@ -21,28 +21,15 @@ const indexLine = /^(?:row \d+ missing from|wrong # of entries in) index (.+)$/;
 /** Counts, check by check, the rows that break it: rows that were written while checks were ignored, or before there was one. */
 export async function findCheckViolations(db: DatabaseBridge): Promise<CheckViolations[]> {
   const violations: CheckViolations[] = [];
-  for (const table of (await readSchema(db, undefined)).tables.values())
+  for (const table of (await readSchema(db, undefined)).tables.values()) {
+    const columns = new Set(columnsOf(table).keys());
     for (const { kind, expression } of table.constraints) {
       if (kind !== 'check' || expression === undefined) continue;
-      const rows = await countBreaking(db, table.name, expression);
+      const rows = await countBreaking(db, table.name, expression, columns);
       if (rows > 0) violations.push({ table: table.name, expression, rows });
     }
-  return violations;
-}
-
-async function countBreaking(db: DatabaseBridge, table: string, expression: string): Promise<number> {
-  try {
-    const [row] = await db.query(`SELECT count(*) AS rows FROM ${quoteName(table)} WHERE NOT ${expression}`);
-    return Number(row?.rows);
-  } catch (error) {
-    // A check that calls a function of the owner's program can be tried by that program only.
-    if (isForeignFunction(error)) return 0;
-    throw error;
   }
-}
-
-function isForeignFunction(error: unknown): boolean {
-  return isSqliteError(error, 'SQLITE_ERROR') && /(unknown|no such) function/.test(error.message);
+  return violations;
 }
 
 /** `3 rows of agent_memory break CHECK (role IN ('system', 'user', 'assistant'))`. */

@@ -23,7 +23,7 @@ import {
   type ToleratedViolations,
 } from './migration-history.js';
 import { underLock } from './migration-runner.js';
-import type { CheckViolations } from './table-rebuild.js';
+import type { CheckViolations } from './check-violations.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import { resolveProgress, resolveSettings, type UpgradeOptions } from './upgrade-options.js';
 import { resolveSource, type ResolvedSource } from './upgrade-source.js';

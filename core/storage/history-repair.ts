@@ -2,7 +2,7 @@ import type { ChangedFile } from './changed-files.js';
 import { changeHistory, type HistoryChangeOptions } from './history-change.js';
 import { decideRepair, type MarkedMigration } from './repair-decision.js';
 import type { Drift } from './schema-mending.js';
-import type { CheckViolations } from './table-rebuild.js';
+import type { CheckViolations } from './check-violations.js';
 
 export interface RepairOptions extends HistoryChangeOptions {
   /** Whether applied files that were changed are taken as they are now. Default: true; otherwise they are refused. */

@@ -4,11 +4,12 @@ import type { FileEvidence } from './legacy-evidence.js';
 import { footprint, type SchemaElement } from './migration-footprint.js';
 import type { HistoryTable } from './migration-history.js';
 import type { ReplayStep } from './migration-replay.js';
+import type { CheckViolations } from './check-violations.js';
 import { columnsOf } from './schema-comparison.js';
 import { readSchema, type ObjectSnapshot, type TableSnapshot } from './schema-snapshot.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName, type ColumnDefinition } from './table-definition.js';
-import { canBeAdded, rebuildTable, type CheckViolations } from './table-rebuild.js';
+import { canBeAdded, rebuildTable } from './table-rebuild.js';
 
 /** What completing one file did. */
 export interface Completion {

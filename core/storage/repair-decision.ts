@@ -20,7 +20,7 @@ import { RepairRows } from './repair-rows.js';
 import { diagnose, makerOf, mendDrift, type Drift } from './schema-mending.js';
 import { readSchema } from './schema-snapshot.js';
 import { summarizeDifference } from './text-difference.js';
-import type { CheckViolations } from './table-rebuild.js';
+import type { CheckViolations } from './check-violations.js';
 import type { ResolvedSource } from './upgrade-source.js';
 
 /** What somebody wants to be repaired. */

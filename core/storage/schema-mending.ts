@@ -1,4 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { CheckViolations } from './check-violations.js';
 import type { ReplayStep } from './migration-replay.js';
 import { compareSchemas, columnsOf, type SchemaDifference } from './schema-comparison.js';
 import {
@@ -9,13 +10,7 @@ import {
 } from './schema-snapshot.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
-import {
-  canBeAdded,
-  rebuildScript,
-  rebuildTable,
-  type CheckViolations,
-  type RebuildRequest,
-} from './table-rebuild.js';
+import { canBeAdded, rebuildScript, rebuildTable, type RebuildRequest } from './table-rebuild.js';
 
 /** A difference from the expected schema, with what would mend it. */
 export interface Drift extends SchemaDifference {

@@ -1,5 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { DatabaseError, isSqliteError } from '../errors.js';
+import { countBreaking, type CheckViolations } from './check-violations.js';
 import { columnsOf, constraintsOver } from './schema-comparison.js';
 import type { SchemaSnapshot, TableSnapshot } from './schema-snapshot.js';
 import { foldName } from './sql-tokens.js';
@@ -13,13 +14,6 @@ export interface RebuildRequest {
   readonly form: TableSnapshot;
   /** Columns of the form, by key in lower case, that ALTER TABLE cannot add and that are to be added here. */
   readonly addColumns: readonly string[];
-}
-
-/** Rows of a rebuilt table that break a CHECK which it did not have before. They were kept. */
-export interface CheckViolations {
-  readonly table: string;
-  readonly expression: string;
-  readonly rows: number;
 }
 
 function newDefinition({ table, form, addColumns }: RebuildRequest, name: string): string {
@@ -262,11 +256,8 @@ async function countCheckViolations(
   const violations: CheckViolations[] = [];
   for (const { kind, expression, meaning } of constraintsOver(form, columns)) {
     if (kind !== 'check' || expression === undefined || known.has(meaning)) continue;
-    const [row] = await db.query(
-      `SELECT count(*) AS rows FROM ${quoteName(before.name)} WHERE NOT ${expression}`,
-    );
-    if (typeof row?.rows === 'number' && row.rows > 0)
-      violations.push({ table: before.name, expression, rows: row.rows });
+    const rows = await countBreaking(db, before.name, expression, new Set(columns.keys()));
+    if (rows > 0) violations.push({ table: before.name, expression, rows });
   }
   return violations;
 }

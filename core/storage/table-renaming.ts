@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { isSqliteError } from '../errors.js';
+import { isSqliteError, type DatabaseError } from '../errors.js';
 import { adoptionMismatch } from './adoption-mismatch.js';
 import { probeOwn } from './history-change.js';
 import type { HistoryTable } from './migration-history.js';
@@ -42,14 +42,15 @@ export async function planRenaming(db: DatabaseBridge, table: HistoryTable): Pro
  * from renaming anything ("ALTER TABLE", section 3); where none of them speaks of the table, the older way of renaming does
  * not look at them ("PRAGMA legacy_alter_table").
  *
- * @throws UpgradeBridgeError (ADOPTION_MISMATCH) when a broken view or trigger is in the way
+ * @throws UpgradeBridgeError (ADOPTION_MISMATCH) when a broken view or trigger is in the way, or a table with text in
+ *   double quotes where this SQLite takes none
  */
 export async function renameTable(db: DatabaseBridge, { from, to }: Renaming): Promise<void> {
   const rename = `ALTER TABLE ${quoteName(from)} RENAME TO ${quoteName(to)}`;
   try {
     await db.executeScript(rename);
   } catch (error) {
-    if (!isSqliteError(error, 'SQLITE_ERROR') || !error.message.startsWith('error in ')) throw error;
+    if (!isRefusedForOthers(error)) throw error;
     const [concerned] = await db.query(
       `SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'trigger') AND instr(lower(sql), ?) > 0`,
       [foldName(from)],
@@ -58,12 +59,25 @@ export async function renameTable(db: DatabaseBridge, { from, to }: Renaming): P
       throw adoptionMismatch(
         `The table ${from} has to be renamed to ${to}, the ${String(concerned.type)} ${quoteName(String(concerned.name))} speaks of it, and SQLite reports: ${error.message}.`,
         'Mend or drop what is broken, or give our history another name (historyTable, --history-table).',
+        error,
       );
     await db.executeScript('PRAGMA legacy_alter_table = ON');
     try {
       await db.executeScript(rename);
+    } catch (stillRefused) {
+      if (!isRefusedForOthers(stillRefused)) throw stillRefused;
+      throw adoptionMismatch(
+        `The table ${from} has to be renamed to ${to}, and SQLite reports: ${stillRefused.message}.`,
+        'Give our history another name (historyTable, --history-table). Where it is text in double quotes that this SQLite does not take, the driver sqlite3 does.',
+        stillRefused,
+      );
     } finally {
       await db.executeScript('PRAGMA legacy_alter_table = OFF');
     }
   }
+}
+
+/** `error in view v: no such table: t`: SQLite compiles the whole schema anew when it renames. */
+function isRefusedForOthers(error: unknown): error is DatabaseError {
+  return isSqliteError(error, 'SQLITE_ERROR') && error.message.startsWith('error in ');
 }

@@ -6,7 +6,7 @@ import type { Attempt, ToleratedViolations } from './migration-history.js';
 import { isUpToDate } from './migration-plan.js';
 import type { OwnTrigger } from './own-triggers.js';
 import { plannedWork, type PlannedWork } from './planned-work.js';
-import type { CheckViolations } from './table-rebuild.js';
+import type { CheckViolations } from './check-violations.js';
 import { nothingDone, type RunResult, type UpgradeWork } from './upgrade-request.js';
 
 /** One migration that an upgrade recorded. */

@@ -8,7 +8,7 @@ import type { Attempt, HistoryTable } from './migration-history.js';
 import type { MigrationPlan } from './migration-plan.js';
 import type { AllowedLoss } from './migration-guards.js';
 import type { Migration } from './migration.js';
-import type { CheckViolations } from './table-rebuild.js';
+import type { CheckViolations } from './check-violations.js';
 import type { OwnTrigger } from './own-triggers.js';
 import type { Progress } from './upgrade-progress.js';
 

@@ -28,7 +28,7 @@ import { blameTriggers, isOfTriggers, type OwnTrigger } from './own-triggers.js'
 import { applyQuickly, quickMigration, readStanding, withoutMigration, type Standing } from './quick-step.js';
 import { refuseLosses, rollBackStep, tryToUndo } from './rollback-trial.js';
 import { readDataVersion, StockTaking } from './stock-taking.js';
-import type { CheckViolations } from './table-rebuild.js';
+import type { CheckViolations } from './check-violations.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';
 

@@ -296,6 +296,22 @@ describe('a history of ours under another name', () => {
     ]);
   });
 
+  it('keeps its name where the SQLite of the driver does not take the text of another table', async () => {
+    await runner.make(place.path);
+    await place.run('CREATE TABLE own_kinds (kind CHECK (kind IN ("a", "b")))');
+    const refused = () =>
+      expect(
+        adopt(migrations, { historyTable: 'migrations', driver: 'better-sqlite3' }),
+      ).rejects.toMatchObject({
+        code: 'ADOPTION_MISMATCH',
+        message: expect.stringContaining('error in table own_kinds: no such column: "a"'),
+        hint: expect.stringContaining('the driver sqlite3 does'),
+      });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+    const named = { historyTable: 'our_history', driver: 'better-sqlite3' } as const;
+    expect(await adopt(migrations, named)).toMatchObject({ renamedFrom: undefined });
+  });
+
   it('is refused where the name that the other table would get is taken', async () => {
     await runner.make(place.path);
     await place.run('CREATE TABLE Migrations_Files (mine)');

@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DatabaseBridge, Row } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { withTransaction } from '../../core/database/transaction.js';
+import type { CheckViolations } from '../../core/storage/check-violations.js';
 import { readSchema, type TableSnapshot } from '../../core/storage/schema-snapshot.js';
-import { rebuildTable, type CheckViolations } from '../../core/storage/table-rebuild.js';
+import { rebuildTable } from '../../core/storage/table-rebuild.js';
 import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 
