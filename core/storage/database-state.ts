@@ -68,6 +68,8 @@ export type DatabaseState =
       readonly kind: 'foreign';
       readonly userVersion: number;
       readonly reasons: readonly string[];
+      /** Whether something else stands under the name of our history. */
+      readonly occupied: boolean;
       /** The history that another tool keeps, which can be taken over; the first of several. */
       readonly other?: OtherHistory | undefined;
     };
@@ -182,7 +184,8 @@ export async function probeDatabase(db: DatabaseBridge, table: HistoryTable): Pr
   }
 }
 
-async function findKeptHistories(db: DatabaseBridge, table: HistoryTable): Promise<OtherHistory[]> {
+/** The histories of other tools in which there is a row. */
+export async function findKeptHistories(db: DatabaseBridge, table: HistoryTable): Promise<OtherHistory[]> {
   return (await findOtherHistories(db, table)).filter(({ rows }) => rows.length > 0);
 }
 
@@ -230,6 +233,7 @@ export function recogniseDatabase(
         kind: 'foreign',
         userVersion: probed.userVersion,
         reasons: [probed.description],
+        occupied: true,
         other: probed.others[0],
       };
     case 'unmanaged': {
@@ -240,6 +244,7 @@ export function recogniseDatabase(
           kind: 'foreign',
           userVersion: probed.userVersion,
           reasons: [`its history is kept by ${describeHistory(other)}`],
+          occupied: false,
           other,
         };
       switch (evidence.kind) {
@@ -250,6 +255,7 @@ export function recogniseDatabase(
             kind: 'foreign',
             userVersion: evidence.claimed,
             reasons: evidence.reasons,
+            occupied: false,
             other: versionHistory(probed, replay, legacyVersions),
           };
         case 'legacy':

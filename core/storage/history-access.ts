@@ -1,13 +1,14 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withinTransaction } from '../database/transaction.js';
 import { AlreadyRecordedError, InvalidOptionError } from '../errors.js';
-import { LARGEST_USER_VERSION, readUserVersion } from './database-state.js';
+import { findKeptHistories, LARGEST_USER_VERSION, readUserVersion } from './database-state.js';
 import { inWords, migrationName } from './migration-files.js';
 import {
   ensureHistory,
   hasHistory,
   historyTableOf,
   readAttempts,
+  readHistoryShape,
   recordAttempt,
   refuseTrigger,
   type AppliedMigration,
@@ -15,6 +16,7 @@ import {
   type HistoryTable,
 } from './migration-history.js';
 import { checkedWaitMs } from './migration-lock.js';
+import { otherHistory } from './other-history.js';
 import { shown } from './values.js';
 
 export interface HistoryAccessOptions {
@@ -49,7 +51,8 @@ const standing = ({ sql }: HistoryTable): string =>
  * Makes the table of the history where there is none, and brings one of an earlier version of this package to today's
  * shape.
  *
- * @throws ForeignDatabaseError when another tool's table stands there
+ * @throws OtherHistoryError when another tool keeps a history in the database, and ours tells nothing yet
+ * @throws ForeignDatabaseError when something else stands there
  * @throws UpgradeBridgeError (HISTORY_ELSEWHERE) when a table of another name holds the history
  */
 export async function ensureHistoryTable(
@@ -58,7 +61,7 @@ export async function ensureHistoryTable(
 ): Promise<void> {
   const table = historyTableOf(options);
   await writing(db, options, async () => {
-    await hasHistory(db, table);
+    await hasOwnHistory(db, table);
     await ensureHistory(db, table);
   });
 }
@@ -81,7 +84,7 @@ export async function* listApplied(
 ): AsyncGenerator<AppliedMigration, void, undefined> {
   const table = historyTableOf(options);
   const column = orderOf(options);
-  if (!(await inTurn(db, () => hasHistory(db, table)))) return;
+  if (!(await inTurn(db, () => hasOwnHistory(db, table)))) return;
   let last: AppliedMigration | undefined;
   do {
     const after = last === undefined ? '' : `AND (a.${column}, a.id) > (?, ?)`;
@@ -123,7 +126,7 @@ export async function isPending(
   const table = historyTableOf(options);
   const { version } = nameOf(filename);
   const found = await inTurn(db, async () =>
-    (await hasHistory(db, table)) ? standingAt(db, table, version) : undefined,
+    (await hasOwnHistory(db, table)) ? standingAt(db, table, version) : undefined,
   );
   if (found === undefined || found.filename === filename) return found === undefined;
   throw alreadyRecorded(filename, found);
@@ -151,7 +154,7 @@ export async function recordApplied(
   refuseTwice(attempts);
   if (attempts.length === 0) return;
   await writing(db, options, async () => {
-    await hasHistory(db, table);
+    await hasOwnHistory(db, table);
     await refuseTrigger(db, table);
     await ensureHistory(db, table);
     for (const attempt of attempts) {
@@ -161,6 +164,21 @@ export async function recordApplied(
     }
     await stamp(db, table);
   });
+}
+
+/**
+ * Whether there is a history of ours. Beside that of another tool, one that says nothing is none: what was recorded into
+ * it would hide what the other tool has applied.
+ */
+async function hasOwnHistory(db: DatabaseBridge, table: HistoryTable): Promise<boolean> {
+  const { kind } = await readHistoryShape(db, table);
+  const isTelling =
+    kind === 'ours' &&
+    (await db.query(`SELECT 1 FROM ${table.sql} WHERE status <> 'failed' LIMIT 1`)).length > 0;
+  if (isTelling) return true;
+  const [other] = await findKeptHistories(db, table);
+  if (other !== undefined) throw otherHistory(other, kind === 'foreign');
+  return hasHistory(db, table);
 }
 
 /** What was begun on a connection, and has to end before the next begins: it would fall into its transaction. */

@@ -22,6 +22,8 @@ import {
   type HistoryTable,
   type ToleratedViolations,
 } from './migration-history.js';
+import { anotherName } from './history-table.js';
+import { otherHistory } from './other-history.js';
 import { underLock } from './migration-runner.js';
 import type { CheckViolations } from './check-violations.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
@@ -212,17 +214,23 @@ async function prove(db: DatabaseBridge, table: HistoryTable, { standing }: Hist
   );
 }
 
-/** @throws ForeignDatabaseError when something else stands where the history should be */
+/**
+ * @throws OtherHistoryError when another tool keeps a history where ours should be
+ * @throws ForeignDatabaseError when something else stands there
+ */
 export async function probeOwn(
   db: DatabaseBridge,
   table: HistoryTable,
 ): Promise<Exclude<ProbedState, OccupiedState>> {
   const probed = await probeDatabase(db, table);
   if (probed.kind !== 'occupied') return probed;
-  throw new ForeignDatabaseError(
-    `This cannot be taken for a database of this program: ${probed.description}.`,
-    {
-      hint: 'Nothing was changed. Check the path.',
-    },
-  );
+  const [other] = probed.others;
+  throw other === undefined ? occupied(probed) : otherHistory(other, true);
+}
+
+/** Says that something that is no history stands where ours should be. */
+export function occupied({ description }: OccupiedState): ForeignDatabaseError {
+  return new ForeignDatabaseError(`This cannot be taken for a database of this program: ${description}.`, {
+    hint: `Nothing was changed. Check the path; if that is something of your own, ${anotherName}.`,
+  });
 }

@@ -8,6 +8,9 @@ import { shown } from './values.js';
 /** What the table that holds the history is called unless somebody says otherwise. */
 const DEFAULT_NAME = 'schema_migrations';
 
+/** The way out where something else bears the name of the history, as a hint goes on. */
+export const anotherName = 'give our history another name (historyTable, --history-table)';
+
 /** The table that holds the history: it may have any name. */
 export interface HistoryTable {
   readonly name: string;
@@ -94,7 +97,7 @@ export async function hasHistory(db: DatabaseBridge, table: HistoryTable): Promi
   if (shape.kind !== 'foreign') return shape.kind === 'ours';
   throw new ForeignDatabaseError(
     `There is no history of this program: where it (${table.name}) should be stands ${shape.description}.`,
-    { hint: 'Check the path, or look at that table with the tool that keeps it.' },
+    { hint: `Check the path; if that is something of your own, ${anotherName}.` },
   );
 }
 

@@ -3,13 +3,13 @@ import {
   HistoryConflictError,
   InvalidOptionError,
   NewerDatabaseError,
-  OtherHistoryError,
 } from '../errors.js';
 import type { DatabaseState, ManagedState } from './database-state.js';
 import type { FileEvidence } from './legacy-evidence.js';
 import { isChanged, isOtherFile, type AppliedMigration } from './migration-history.js';
 import type { Migration } from './migration.js';
-import { describeHistory, type OtherHistory } from './other-history.js';
+import { anotherName } from './history-table.js';
+import { otherHistory } from './other-history.js';
 
 /** Where an upgrade is to end. */
 export type Goal =
@@ -298,21 +298,6 @@ function planManaged(
   return { baseline: [], undo, pending };
 }
 
-function otherHistory(other: OtherHistory): OtherHistoryError {
-  return new OtherHistoryError(
-    `The history of this database is kept by ${describeHistory(other)}.`,
-    other.title,
-    other.table,
-    {
-      hint: `Nothing was changed. If it is a database of this program, see with "upgrade-bridge adopt --dry-run" what taking its history over would record, and do so with "upgrade-bridge adopt" (adoptHistory, or the option adopt of an upgrade).${
-        other.table === undefined
-          ? ' If old releases gave their numbers another meaning than that of the files, say which (the option legacy, --legacy FILE).'
-          : ''
-      } Otherwise check the path.`,
-    },
-  );
-}
-
 /**
  * Decides what must happen to a database so that it ends where it shall.
  *
@@ -355,11 +340,11 @@ export function planMigrations(
     case 'managed':
       return planManaged(found, known, goal, kept);
     case 'foreign':
-      if (found.other !== undefined) throw otherHistory(found.other);
+      if (found.other !== undefined) throw otherHistory(found.other, found.occupied);
       throw new ForeignDatabaseError(
         `This cannot be taken for a database of this program: ${found.reasons.join('; ')}.`,
         {
-          hint: 'Nothing was changed. Check the path; if something of your own bears a name that this program needs, rename it; if old releases of your program wrote the file, say what their user_version means (the option legacy, --legacy FILE).',
+          hint: `Nothing was changed. Check the path; if something of your own bears a name that this program needs, rename it${found.occupied ? `, ${anotherName}` : ''}; if old releases of your program wrote the file, say what their user_version means (the option legacy, --legacy FILE).`,
         },
       );
   }

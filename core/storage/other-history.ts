@@ -1,3 +1,6 @@
+import { OtherHistoryError } from '../errors.js';
+import { anotherName } from './history-table.js';
+
 /** The tools, and kinds of tools, whose histories are known, as options, reports and the names of tables call them. */
 export const otherTools = [
   'knex',
@@ -117,4 +120,26 @@ export function describeHistory(history: OtherHistory): string {
   if (table === undefined) return `${title} (${newest ?? 'none'})`;
   const count = `${rows.length} ${rows.length === 1 ? 'row' : 'rows'}`;
   return `${title}, in the table ${table} (${count}${newest === undefined ? '' : `, the newest ${newest}`})`;
+}
+
+/**
+ * Says that another tool keeps the history, which nobody has asked to take over.
+ *
+ * @param occupied whether something else stands under the name of our history
+ */
+export function otherHistory(other: OtherHistory, occupied: boolean): OtherHistoryError {
+  return new OtherHistoryError(
+    `The history of this database is kept by ${describeHistory(other)}.`,
+    other.title,
+    other.table,
+    {
+      hint: `Nothing was changed. If it is a database of this program, see with "upgrade-bridge adopt --dry-run" what taking its history over would record, and do so with "upgrade-bridge adopt" (adoptHistory, or the option adopt of an upgrade).${
+        other.table === undefined
+          ? ' If old releases gave their numbers another meaning than that of the files, say which (the option legacy, --legacy FILE).'
+          : ''
+      }${
+        occupied ? ` If that table is of another program that shares the file, ${anotherName}.` : ''
+      } Otherwise check the path.`,
+    },
+  );
 }

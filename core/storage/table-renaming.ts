@@ -1,7 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { isSqliteError, type DatabaseError } from '../errors.js';
 import { adoptionMismatch } from './adoption-mismatch.js';
-import { probeOwn } from './history-change.js';
+import { probeDatabase } from './database-state.js';
+import { occupied } from './history-change.js';
 import type { HistoryTable } from './migration-history.js';
 import { findOtherHistories } from './other-history-reading.js';
 import { foldName } from './sql-tokens.js';
@@ -25,7 +26,8 @@ export async function planRenaming(db: DatabaseBridge, table: HistoryTable): Pro
     (history) => foldName(history.table ?? '') === table.key,
   );
   if (occupant?.table === undefined) {
-    await probeOwn(db, table);
+    const probed = await probeDatabase(db, table);
+    if (probed.kind === 'occupied') throw occupied(probed);
     return undefined;
   }
   const to = `${occupant.table}_${occupant.tool}`;

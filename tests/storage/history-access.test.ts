@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, test } from '@jest/globals
 import type { DatabaseBridge } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import {
+  adoptHistory,
   AlreadyRecordedError,
   ensureHistoryTable,
   inspectDatabase,
@@ -180,6 +181,57 @@ describe('the history alone', () => {
     await recordApplied(db, { filename: '001_a.sql' });
     await place.run('CREATE TRIGGER t AFTER INSERT ON schema_migrations BEGIN SELECT 1; END');
     await expect(recordApplied(db, { filename: '002_b.sql' })).rejects.toMatchObject({ code: 'BAD_HISTORY' });
+  });
+
+  describe.each([
+    ['elsewhere', 'migrations'],
+    ['under the name of ours', 'schema_migrations'],
+  ])('beside the history of another tool, %s', (_title, table) => {
+    const isRefused = async (): Promise<void> => {
+      for (const work of [
+        () => ensureHistoryTable(db),
+        () => isPending(db, '002_seed.sql'),
+        () => recordApplied(db, { filename: '004_more.sql' }),
+        () => listed(),
+      ])
+        await expect(work()).rejects.toMatchObject({
+          code: 'OTHER_HISTORY',
+          table,
+          hint: expect.stringContaining('upgrade-bridge adopt'),
+        });
+    };
+
+    beforeEach(() =>
+      place.run(
+        `CREATE TABLE ${table} (id INTEGER PRIMARY KEY, filename TEXT, checksum TEXT, applied_at TEXT);
+         INSERT INTO ${table} (filename) VALUES ('001_init.sql'), ('002_seed.sql'), ('003_tags.sql')`,
+      ),
+    );
+
+    it('is neither made nor asked nor written, and the other one can still be taken over', async () => {
+      expect(await place.isUntouchedBy(isRefused)).toBe(true);
+    });
+
+    it('goes on once it was taken over', async () => {
+      const migrations = migrationsOf(
+        Object.fromEntries(['001_init', '002_seed', '003_tags'].map((name) => [`${name}.sql`, 'SELECT 1;'])),
+      );
+      await adoptHistory({ database: place.path, migrations, backup: false });
+      expect(await isPending(db, '002_seed.sql')).toBe(false);
+      await recordApplied(db, { filename: '004_more.sql' });
+      expect(await filenames()).toHaveLength(4);
+    });
+  });
+
+  it('that tells nothing yet does not hide that of another tool', async () => {
+    await ensureHistoryTable(db);
+    await place.run(
+      "CREATE TABLE knex_migrations (id, name, batch, migration_time); INSERT INTO knex_migrations VALUES (1, '001_init.js', 1, 1)",
+    );
+    await expect(recordApplied(db, { filename: '002_b.sql' })).rejects.toMatchObject({
+      code: 'OTHER_HISTORY',
+      tool: 'knex',
+    });
   });
 
   it('tells of a row that nobody can have written', async () => {

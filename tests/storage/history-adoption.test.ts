@@ -6,6 +6,7 @@ import {
   inspectDatabase,
   listBackups,
   openStorage,
+  repairHistory,
   upgradeDatabase,
   verifyBackup,
   verifyDatabase,
@@ -357,6 +358,32 @@ describe('a database with the histories of several tools', () => {
     const report = await adopt(migrations, { tool: 'knex' });
     expect(report).toMatchObject({ tool: 'knex', table: 'knex_migrations', renamedFrom: undefined });
     expect(await place.rows('SELECT version FROM schema_migrations_dbmate')).toEqual([{ version: '1' }]);
+  });
+});
+
+describe('a view under the name of our history', () => {
+  it('is told with the way out, and is no history', async () => {
+    await place.run('CREATE TABLE notes (id); CREATE VIEW schema_migrations AS SELECT 1 AS version');
+    const migrations = migrationsOf({ '001_notes.sql': 'CREATE TABLE notes (id);' });
+    for (const work of [
+      () => upgradeDatabase({ database: place.path, migrations }),
+      () => repairHistory({ database: place.path, migrations }),
+    ])
+      await expect(work()).rejects.toMatchObject({
+        code: 'FOREIGN_DATABASE',
+        message: expect.stringContaining('a view named schema_migrations'),
+        hint: expect.stringContaining('give our history another name (historyTable, --history-table)'),
+      });
+  });
+});
+
+it('a repair of what another tool keeps is refused by the name of that', async () => {
+  await otherDatabase('dbmate').make(place.path);
+  const migrations = migrationsOf(otherDatabase('dbmate').files);
+  await expect(repairHistory({ database: place.path, migrations })).rejects.toMatchObject({
+    code: 'OTHER_HISTORY',
+    table: 'schema_migrations',
+    hint: expect.stringContaining('--history-table'),
   });
 });
 

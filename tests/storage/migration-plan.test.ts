@@ -147,7 +147,12 @@ describe('planMigrations', () => {
   });
 
   it('refuses a database that is not ours, with every reason', () => {
-    const found: DatabaseState = { kind: 'foreign', userVersion: 9, reasons: ['it has wings', 'it flies'] };
+    const found: DatabaseState = {
+      kind: 'foreign',
+      userVersion: 9,
+      reasons: ['it has wings', 'it flies'],
+      occupied: false,
+    };
     expect(() => planMigrations(found, files(1))).toThrow(ForeignDatabaseError);
     expect(() => planMigrations(found, files(1))).toThrow(
       'This cannot be taken for a database of this program: it has wings; it flies.',
