@@ -40,15 +40,17 @@ export async function checkFreeSpace(
       hint: 'Give a whole number of bytes, or leave it out.',
     });
   }
-  const needs: SpaceNeed[] = [
-    { folder: file.folder, bytes: 2 * (rebuildBytes ?? (await largestTableBytes(db))) + SURPLUS_BYTES },
-  ];
-  if (backupFolder !== undefined) {
-    // What a killed process left of a copy is room that this one can have.
+  // What a killed process left of a copy is room that this one can have.
+  if (backupFolder !== undefined)
     await sweepPartials({ database: basename(file.canonicalPath), folder: backupFolder });
-    needs.push({ folder: backupFolder, bytes: await databaseBytes(db) });
-  }
-  await requireSpace(needs);
+  const bytes = await databaseBytes(db);
+  const needs = (largestRebuild: number): SpaceNeed[] => [
+    { folder: file.folder, bytes: 2 * largestRebuild + SURPLUS_BYTES },
+    ...(backupFolder === undefined ? [] : [{ folder: backupFolder, bytes }]),
+  ];
+  // No table is larger than all of them together, and to find the largest one takes a look at every page.
+  if (rebuildBytes === undefined && (await findLack(needs(bytes))) === undefined) return;
+  await requireSpace(needs(rebuildBytes ?? (await largestTableBytes(db))));
 }
 
 /**
@@ -57,6 +59,20 @@ export async function checkFreeSpace(
  * @throws FileAccessError `NO_SPACE`
  */
 export async function requireSpace(needs: readonly SpaceNeed[]): Promise<void> {
+  const lack = await findLack(needs);
+  if (lack === undefined) return;
+  const { folder, free, bytes } = lack;
+  throw new FileAccessError(
+    'NO_SPACE',
+    `The disk of "${folder}" has ${formatBytes(free)} free, and ${formatBytes(bytes)} are needed.`,
+    { hint: `Make room for ${formatBytes(bytes - free)} more and try again; nothing was changed.` },
+  );
+}
+
+/** The first disk that has not enough room. */
+async function findLack(
+  needs: readonly SpaceNeed[],
+): Promise<(SpaceNeed & { readonly free: number }) | undefined> {
   const byDisk = new Map<number, SpaceNeed>();
   for (const { folder, bytes } of needs) {
     const { dev } = await stat(folder);
@@ -65,13 +81,9 @@ export async function requireSpace(needs: readonly SpaceNeed[]): Promise<void> {
   }
   for (const { folder, bytes } of byDisk.values()) {
     const free = await freeBytes(folder);
-    if (free >= bytes) continue;
-    throw new FileAccessError(
-      'NO_SPACE',
-      `The disk of "${folder}" has ${formatBytes(free)} free, and ${formatBytes(bytes)} are needed.`,
-      { hint: `Make room for ${formatBytes(bytes - free)} more and try again; nothing was changed.` },
-    );
+    if (free < bytes) return { folder, bytes, free };
   }
+  return undefined;
 }
 
 /** The bytes of a database, those in its log included. A compacted copy has no more. */
