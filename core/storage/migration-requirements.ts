@@ -61,6 +61,7 @@ export async function refuseWithoutDatabase(
   driver: DatabaseDriver,
   pending: readonly Migration[],
 ): Promise<void> {
+  if (pending.every(({ requires = [] }) => requires.length === 0)) return;
   const db = await driver.open(':memory:', 'create');
   try {
     await refuseUnmetRequirements(db, pending);
