@@ -20,11 +20,14 @@ async function openForUpgrade(driver: DatabaseDriver, file: DatabaseFile): Promi
   try {
     const db = await driver.open(file.canonicalPath, 'create');
     try {
-      await db.executeScript(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      // Foreign keys are off before BEGIN: inside a transaction the switch does nothing ("PRAGMA foreign_keys"). In WAL mode,
+      // EXTRA is what FULL is ("PRAGMA synchronous"): the difference is a rollback journal's.
+      await db.executeScript(
+        `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA foreign_keys = OFF; PRAGMA synchronous = EXTRA`,
+      );
       // A new file has no page yet, whoever made it; only under the lock may its journal mode be chosen.
       const [pages] = await db.query('PRAGMA page_count');
       if (pages?.page_count === 0) await ensureWal(db);
-      await prepareConnection(db);
       return db;
     } catch (error) {
       await db.close();
@@ -65,14 +68,6 @@ async function withoutForeignKeys<Result>(db: DatabaseBridge, work: () => Promis
   } finally {
     if (row?.foreign_keys === 1) await db.executeScript('PRAGMA foreign_keys = ON');
   }
-}
-
-/** Foreign keys are off before BEGIN: inside a transaction the switch does nothing ("PRAGMA foreign_keys"). */
-async function prepareConnection(db: DatabaseBridge): Promise<void> {
-  const [mode] = await db.query('PRAGMA journal_mode');
-  await db.executeScript(
-    `PRAGMA foreign_keys = OFF; PRAGMA synchronous = ${mode?.journal_mode === 'wal' ? 'FULL' : 'EXTRA'}`,
-  );
 }
 
 /**

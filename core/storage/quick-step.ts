@@ -67,7 +67,8 @@ export function withoutMigration(work: UpgradeWork, { version }: Migration): Upg
 export function quickMigration({ work, plain, small }: Standing): Migration | undefined {
   const [next, another] = work.plan.pending;
   if (next === undefined || another === undefined || !small || work.plan.undo.length > 0) return undefined;
-  const fits = next.version <= LARGEST_USER_VERSION;
+  const newest = work.state.kind === 'managed' ? (work.state.applied.at(-1)?.version ?? 0) : 0;
+  const fits = Math.max(next.version, newest) <= LARGEST_USER_VERSION;
   return fits && !next.directives.noTransaction && canDoNoHarm(next, plain) ? next : undefined;
 }
 
