@@ -25,6 +25,8 @@ export type RowState =
   | { readonly kind: 'applied' }
   /** Undone, taken out, or never a migration: the row is passed over. */
   | { readonly kind: 'void' }
+  /** An attempt that was given up: it says nothing of the others at the same migration. */
+  | { readonly kind: 'given up' }
   /** Begun and not ended well, or something that nobody here can tell. */
   | { readonly kind: 'unfinished'; readonly reason: string };
 
@@ -77,6 +79,7 @@ export interface OtherHistorySummary {
 function newestRows({ rows }: OtherHistory): OtherRow[] {
   const newest = new Map<string, OtherRow>();
   for (const row of rows) {
+    if (row.state.kind === 'given up') continue;
     const key = row.version ?? row.name ?? row.label;
     newest.delete(key);
     newest.set(key, row);

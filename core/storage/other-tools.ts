@@ -27,12 +27,13 @@ export interface HistoryForm {
 
 const applied: RowState = { kind: 'applied' };
 const none: RowState = { kind: 'void' };
+const givenUp: RowState = { kind: 'given up' };
 const unfinished = (reason: string): RowState => ({ kind: 'unfinished', reason });
 const isTrue = (value: string | undefined): boolean => /^(1|t|true|y|yes)$/i.test(value ?? '');
 
 /** "Prisma Migrate": a failed migration has no end, until it is resolved as rolled back or applied. */
 function prismaState({ finished_at, rolled_back_at, started_at }: TextRow): RowState {
-  if (rolled_back_at !== undefined) return none;
+  if (rolled_back_at !== undefined) return givenUp;
   return finished_at === undefined
     ? unfinished(`was begun at ${started_at ?? 'an unknown time'} and not finished`)
     : applied;

@@ -153,6 +153,13 @@ describe('what came later decides', () => {
     expect(names).toEqual(['1_a', '2_b']);
   });
 
+  it('Prisma: an attempt that was rolled back hides none that ended before it', async () => {
+    const names = await standing(`${prisma}
+      INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, finished_at, rolled_back_at) VALUES
+        ('a', 'x', '1_a', 1000000000000, 1000000000001, NULL), ('b', 'x', '1_a', 2000000000000, NULL, 2000000000001)`);
+    expect(names).toEqual(['1_a']);
+  });
+
   it('Flyway: undone, done again, deleted, and the making of a schema', async () => {
     const rows = [
       flywayRow(0, 'NULL', 'SCHEMA'),
