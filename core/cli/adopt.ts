@@ -12,6 +12,7 @@ import { aligned, milliseconds, plural, section } from './text.js';
 interface AdoptCommandOptions extends ChangeOptions {
   readonly yes?: boolean;
   readonly tool?: OtherTool;
+  readonly table?: string;
   readonly acceptDifferences?: boolean;
 }
 
@@ -36,6 +37,7 @@ export function addAdopt(program: Command): void {
   })
     .option('--yes', 'do not ask')
     .addOption(new Option('--tool <tool>', 'whose history, where several tools keep one').choices(otherTools))
+    .option('--table <name>', 'the table that holds it, where several are histories')
     .option('--accept-differences', 'record the files although the schema is not wholly what they make');
   addHistoryChangeOptions(command).action((options: AdoptCommandOptions) =>
     perform(options, (output) => adopt(options, output)),
@@ -44,9 +46,9 @@ export function addAdopt(program: Command): void {
 
 async function adopt(options: AdoptCommandOptions, output: Output): Promise<number> {
   const { adoptHistory } = await import('../index.js');
-  const { tool, acceptDifferences } = options;
+  const { tool, table, acceptDifferences } = options;
   const report = await carryOut(options, output, async (settings, signal) => {
-    const work: AdoptOptions = { ...settings, tool, acceptDifferences };
+    const work: AdoptOptions = { ...settings, tool, table, acceptDifferences };
     if (options.yes === true) return adoptHistory({ ...work, dryRun: options.dryRun });
     const intent = await adoptHistory({ ...work, dryRun: true });
     if (options.dryRun === true || intent.nothingToDo) return intent;

@@ -1,15 +1,15 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { chooseHistory, refuseUnfinished } from './adoption-choice.js';
+import { chooseHistory, refuseUnfinished, type HistoryChoice } from './adoption-choice.js';
 import { matchFiles, replayClaimed, type Replays } from './adoption-matching.js';
 import { adoptionMismatch } from './adoption-mismatch.js';
-import { changesSchema, evidenceOf, misfits } from './baseline-evidence.js';
+import { changesSchema, evidenceOf, misfits, unrecordedWork } from './baseline-evidence.js';
 import { probeDatabase, userVersionFor, type ManagedState } from './database-state.js';
 import type { HistoryChange } from './history-change.js';
 import { isChanged, type Match, type MatchKind } from './history-matching.js';
 import { attemptAt, type Attempt } from './migration-history.js';
 import type { ReplayStep } from './migration-replay.js';
 import type { Migration } from './migration.js';
-import type { OtherHistory, OtherTool } from './other-history.js';
+import type { OtherHistory } from './other-history.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import { listSentences } from './sentence-list.js';
 import { planRenaming, renameTable, type Renaming } from './table-renaming.js';
@@ -33,9 +33,7 @@ export interface AdoptedFile {
 }
 
 /** What somebody wants to be taken over. */
-export interface AdoptionWishes {
-  /** Undefined for the only one that there is. */
-  readonly tool: OtherTool | undefined;
+export interface AdoptionWishes extends HistoryChoice {
   readonly acceptDifferences: boolean;
   /** The names that drizzle keeps in its journal, by the time of the migration. */
   readonly journal: ReadonlyMap<string, string>;
@@ -49,7 +47,7 @@ export interface Adoption extends HistoryChange {
   readonly renamed: Renaming | undefined;
   readonly files: readonly AdoptedFile[];
   readonly pending: readonly string[];
-  /** In what the schema is not what the files make, as sentences. */
+  /** In what the schema is not what the recorded files make, or has of others already, as sentences. */
   readonly differences: readonly string[];
   readonly foundUserVersion: number;
 }
@@ -69,19 +67,19 @@ export async function decideAdoption(
   const { historyTable, migrations } = source;
   const probed = await probeDatabase(db, historyTable);
   if (probed.kind === 'managed') return nothingToDo(probed);
-  const history = chooseHistory(probed, source, wishes.tool);
+  const history = chooseHistory(probed, source, wishes);
   refuseUnfinished(history);
   const renamed = await planRenaming(db, historyTable);
   const live = await readSchema(db, historyTable);
   const matches = await matchFiles(history, live, source, wishes.journal, replays);
   const claimed = matches.map(({ migration }) => migration);
   const { steps } = await replayClaimed(history, source, claimed, replays);
-  const differences = misfits(live, steps);
-  if (differences.length > 0 && !wishes.acceptDifferences)
-    throw adoptionMismatch(
-      `The database does not hold what the files make that ${history.title} has applied: ${listSentences(differences)}.`,
-      'Correct the files so that they make what is there; differences that do not matter can be accepted (acceptDifferences, --accept-differences).',
-    );
+  if (history.table === undefined) refuseStranger(live, steps);
+  const lacking = misfits(live, steps);
+  const { steps: all } = await replays.of(source, migrations);
+  const begun = unrecordedWork(live, all, steps);
+  if (!wishes.acceptDifferences) refuseDifferences(history, lacking, begun);
+  const differences = [...lacking, ...begun];
   const recorded = matches.map((found, index) => {
     const file = adoptedFile(found, steps[index], steps.at(-1)?.after ?? live);
     return { file, attempt: attemptFor(found.migration, history, file) };
@@ -106,6 +104,43 @@ export async function decideAdoption(
     differences,
     foundUserVersion: probed.userVersion,
   };
+}
+
+/** A number alone, without one table of the files, says nothing of them. */
+function refuseStranger(live: SchemaSnapshot, steps: readonly ReplayStep[]): void {
+  if (steps.some(({ after }) => [...after.tables.keys()].some((name) => live.tables.has(name)))) return;
+  throw adoptionMismatch(
+    'The number in user_version tells nothing of the files: the database has no table that they make.',
+    'Check the path: it is the database of another program.',
+  );
+}
+
+function refuseDifferences(
+  { title }: OtherHistory,
+  lacking: readonly string[],
+  begun: readonly string[],
+): void {
+  if (lacking.length + begun.length === 0) return;
+  const messages = [
+    ...(lacking.length === 0
+      ? []
+      : [
+          `The database does not hold what the files make that ${title} has applied: ${listSentences(lacking)}.`,
+        ]),
+    ...(begun.length === 0
+      ? []
+      : [`The database holds what files make that ${title} has not recorded: ${listSentences(begun)}.`]),
+  ];
+  const hints = [
+    ...(lacking.length === 0 ? [] : ['Correct the files so that they make what is there.']),
+    ...(begun.length === 0
+      ? []
+      : [
+          'A file that is not recorded is run by the next upgrade: undo what is there of it, or finish it with the program that kept this history.',
+        ]),
+    'Differences that do not matter can be accepted (acceptDifferences, --accept-differences).',
+  ];
+  throw adoptionMismatch(messages.join(' '), hints.join(' '));
 }
 
 function nothingToDo({ applied, userVersion }: ManagedState): Adoption {

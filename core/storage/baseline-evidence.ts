@@ -1,4 +1,4 @@
-import { footprint, hasElement } from './migration-footprint.js';
+import { footprint, hasElement, sameElement, type SchemaElement } from './migration-footprint.js';
 import type { ReplayStep } from './migration-replay.js';
 import { columnsOf, compareSchemas } from './schema-comparison.js';
 import { isEmptySchema, type SchemaSnapshot } from './schema-snapshot.js';
@@ -57,6 +57,36 @@ function removals(
     ...objects.map(([, { type, name }]) => sentence(`${type} ${name}`)),
     ...columns,
   ];
+}
+
+/**
+ * What a schema has already of files that are not recorded: they were begun, or done, by something that did not write it
+ * down.
+ *
+ * Pure. What the recorded files make as well shows nothing.
+ *
+ * @param all every file, the first one first
+ * @param recorded those that are recorded
+ */
+export function unrecordedWork(
+  live: SchemaSnapshot,
+  all: readonly ReplayStep[],
+  recorded: readonly ReplayStep[],
+): string[] {
+  const known = new Set(recorded.map(({ migration }) => migration.version));
+  const made = recorded.at(-1)?.after;
+  const isNew = (step: ReplayStep, element: SchemaElement): boolean =>
+    hasElement(live, element) &&
+    (made === undefined ||
+      !hasElement(made, element) ||
+      (sameElement(live, step.after, element) && !sameElement(live, made, element)));
+  return all
+    .filter(({ migration }) => !known.has(migration.version))
+    .flatMap((step) =>
+      footprint(step)
+        .filter((element) => isNew(step, element))
+        .map(({ label }) => `${label} is there, which ${step.migration.filename} makes`),
+    );
 }
 
 /**

@@ -16,6 +16,8 @@ import type { ResolvedSource } from './upgrade-source.js';
 export interface AdoptOptions extends HistoryChangeOptions {
   /** Whose history is taken over, where several tools keep one. Default: the only one that there is. */
   readonly tool?: OtherTool | undefined;
+  /** The table that holds it, where several tables are histories. Default: the only one that there is. */
+  readonly table?: string | undefined;
   /** Whether the files are recorded although the schema is not wholly what they make. Default: false. */
   readonly acceptDifferences?: boolean | undefined;
 }
@@ -41,7 +43,10 @@ export interface AdoptReport {
   readonly files: readonly AdoptedFile[];
   /** The files that are not recorded: the next upgrade applies them. */
   readonly pending: readonly string[];
-  /** In what the schema is not what the recorded files make, as sentences; accepted by `acceptDifferences`. */
+  /**
+   * In what the schema is not what the recorded files make, and what it has of pending ones already, as sentences; accepted
+   * by `acceptDifferences`.
+   */
   readonly differences: readonly string[];
   /** `PRAGMA user_version` before and after. */
   readonly userVersion: { readonly found: number; readonly set: number };
@@ -72,7 +77,7 @@ export function adoptHistory(options: AdoptOptions): Promise<AdoptReport> {
 
 /** What an adoption through an open connection takes. */
 export type ConnectionAdoptOptions = ConnectionHistoryOptions &
-  Pick<AdoptOptions, 'acceptDifferences' | 'tool'>;
+  Pick<AdoptOptions, 'acceptDifferences' | 'table' | 'tool'>;
 
 /**
  * Does what `adoptHistory` does through one open connection, with the weaker promises of `upgradeConnection`.
@@ -94,12 +99,12 @@ async function adopt(
   carryOut: (decide: Decide) => Promise<HistoryChangeResult<Adoption>>,
 ): Promise<AdoptReport> {
   const started = performance.now();
-  const { migrations, tool, acceptDifferences = false } = options;
+  const { migrations, tool, table, acceptDifferences = false } = options;
   const journal =
     typeof migrations === 'string' ? await readDrizzleJournal(migrations) : new Map<string, string>();
   const replays = new Replays();
   const { change, backup } = await carryOut((db, source) =>
-    decideAdoption(db, source, { tool, acceptDifferences, journal }, replays),
+    decideAdoption(db, source, { tool, table, acceptDifferences, journal }, replays),
   );
   const { history, renamed, files, pending, differences } = change;
   const isRenamed = renamed !== undefined && renamed.from === history?.table;

@@ -165,6 +165,22 @@ describe.each(otherDatabases)('a database of $title', (other) => {
     expect((await verifyDatabase(place.path, { migrations })).drift).toHaveLength(1);
   });
 
+  it('is refused where a file is there in part that is not recorded, unless that is accepted', async () => {
+    await place.run('CREATE TABLE notes (id INTEGER PRIMARY KEY)');
+    const begun = `table notes is there, which ${filenames[3] ?? ''} makes`;
+    const refused = () =>
+      expect(adopt(migrations)).rejects.toMatchObject({
+        code: 'ADOPTION_MISMATCH',
+        message: expect.stringMatching(
+          new RegExp(`^The database holds what files make that .* has not recorded: ${begun}\\.$`),
+        ),
+        hint: expect.stringContaining('undo what is there of it'),
+      });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+    const report = await adopt(migrations, { acceptDifferences: true });
+    expect(report).toMatchObject({ differences: [begun], pending: filenames.slice(3) });
+  });
+
   if (dirty !== undefined)
     it('is refused where the tool has not finished its work', async () => {
       await place.run(dirty.script);
@@ -384,6 +400,48 @@ it('a repair of what another tool keeps is refused by the name of that', async (
     code: 'OTHER_HISTORY',
     table: 'schema_migrations',
     hint: expect.stringContaining('--history-table'),
+  });
+});
+
+describe('the number in user_version', () => {
+  const other = otherDatabase('user_version alone');
+  const migrations = migrationsOf(other.files);
+
+  it('does not make the database of a stranger ours, whatever is accepted', async () => {
+    await place.run('CREATE TABLE birds (id INTEGER PRIMARY KEY); PRAGMA user_version = 3');
+    const refused = () =>
+      expect(adopt(migrations, { acceptDifferences: true })).rejects.toMatchObject({
+        code: 'ADOPTION_MISMATCH',
+        message: expect.stringContaining('the database has no table that they make'),
+      });
+    expect(await place.isUntouchedBy(refused)).toBe(true);
+  });
+
+  it('can be chosen beside a table that only looks like a history', async () => {
+    await other.make(place.path);
+    await place.run("CREATE TABLE bird_migrations (name); INSERT INTO bird_migrations VALUES ('swallow')");
+    await expect(adopt(migrations)).rejects.toMatchObject({ message: expect.stringContaining('swallow') });
+    const report = await adopt(migrations, { tool: 'user_version' });
+    expect(report).toMatchObject({ tool: 'user_version', version: 3, pending: ['004_create_notes.sql'] });
+    expect(await place.rows('SELECT name FROM bird_migrations')).toEqual([{ name: 'swallow' }]);
+  });
+});
+
+it('of two tables of one tool the one that is named is taken over', async () => {
+  const other = otherDatabase('umzug 3 with the storage of Sequelize 6');
+  const migrations = migrationsOf(other.files);
+  await other.make(place.path);
+  await place.run("CREATE TABLE bird_migrations (name); INSERT INTO bird_migrations VALUES ('swallow')");
+  await expect(adopt(migrations)).rejects.toMatchObject({
+    message: expect.stringContaining('Several tools keep a history'),
+    hint: expect.stringContaining('--table'),
+  });
+  await expect(adopt(migrations, { table: 'other' })).rejects.toMatchObject({
+    message: 'There is no history of another tool in the table other.',
+  });
+  expect(await adopt(migrations, { table: 'sequelizemeta' })).toMatchObject({
+    table: 'SequelizeMeta',
+    rows: 3,
   });
 });
 
