@@ -10,5 +10,7 @@ export default {
   collectCoverageFrom: ['core/**/*.ts'],
   coverageDirectory: 'var/coverage',
   coverageReporters: ['text-summary', 'lcovonly', 'json-summary'],
+  // Most of the time a test waits for other processes and for the disk.
+  maxWorkers: '100%',
   testTimeout: 120_000,
 };
