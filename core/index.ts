@@ -78,6 +78,7 @@ export type { BackupVerdict } from './storage/database-backup.js';
 export type { RestoreReport, SavedCopy } from './storage/database-restore.js';
 export type { ConnectionUpgradeOptions, MigrationSource, UpgradeOptions } from './storage/upgrade-options.js';
 export type {
+  AdoptedFrom,
   CompletedMigration,
   ReportedMigration,
   RowCount,

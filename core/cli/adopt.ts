@@ -8,6 +8,7 @@ import { canAsk, confirm, NotConfirmed } from './confirmation.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
 import type { Output } from './output.js';
 import { aligned, milliseconds, plural, section } from './text.js';
+import { describeOtherTable } from './upgrade-text.js';
 
 interface AdoptCommandOptions extends ChangeOptions {
   readonly yes?: boolean;
@@ -87,14 +88,7 @@ function describe(report: AdoptReport): string[] {
     ...section('Where the schema differs, accepted', report.differences),
     '',
     ...aligned([
-      ...(table === undefined
-        ? []
-        : [
-            [
-              'Its table:',
-              renamedFrom === undefined ? `${table}, left as it is` : renaming(renamedFrom, table, dryRun),
-            ],
-          ]),
+      ...(table === undefined ? [] : [['Its table:', describeOtherTable(table, renamedFrom, dryRun)]]),
       ['user_version:', `was ${userVersion.found}, ${userVersion.set} belongs there`],
       ...(backup === undefined ? [] : [['Backup:', backup]]),
     ]),
@@ -106,10 +100,6 @@ function conclusion({ database, title, rows, version, dryRun, ms }: AdoptReport)
   return dryRun
     ? `"${database}" would be at version ${version}, by ${what}; nothing was changed.`
     : `"${database}" is at version ${version} now, by ${what} (${milliseconds(ms)}).`;
-}
-
-function renaming(from: string, to: string, dryRun: boolean): string {
-  return `${from} ${dryRun ? 'would be' : 'was'} renamed to ${to}`;
 }
 
 const matched: Readonly<Record<MatchKind, string>> = {

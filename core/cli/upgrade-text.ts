@@ -11,7 +11,7 @@ import { aligned, milliseconds, plural, section } from './text.js';
  * @param goal whether it was to end at the newest version, or at one that was named
  */
 export function describeUpgrade(report: UpgradeReport, goal: 'newest' | 'named'): string[] {
-  const { database, version } = report;
+  const { database, version, adoptedFrom } = report;
   if (report.upToDate)
     return [
       goal === 'newest'
@@ -27,6 +27,9 @@ export function describeUpgrade(report: UpgradeReport, goal: 'newest' | 'named')
   const changed = report.rows.filter(({ before, after }) => before !== after);
   const footer = [
     ...(report.rows.length === 0 ? [] : [['Rows:', rowsInWords(report)]]),
+    ...(adoptedFrom?.table === undefined
+      ? []
+      : [['Its table:', describeOtherTable(adoptedFrom.table, adoptedFrom.renamedFrom, false)]]),
     ...(report.backup === undefined ? [] : [['Backup:', report.backup]]),
   ];
   return [
@@ -72,7 +75,13 @@ function rowsInWords({ rows }: UpgradeReport): string {
   return `${sum('before')} before, ${sum('after')} now, in ${plural(rows.length, 'table')}`;
 }
 
-function origin({ found, claimed, evident, rolledBack }: UpgradeReport): string {
+/** What becomes of the table of another tool whose history is taken over. */
+export function describeOtherTable(table: string, renamedFrom: string | undefined, dryRun: boolean): string {
+  if (renamedFrom === undefined) return `${table}, left as it is`;
+  return `${renamedFrom} ${dryRun ? 'would be' : 'was'} renamed to ${table}`;
+}
+
+function origin({ found, claimed, evident, rolledBack, adoptedFrom }: UpgradeReport): string {
   switch (found) {
     case 'absent':
       return 'absent';
@@ -85,6 +94,6 @@ function origin({ found, claimed, evident, rolledBack }: UpgradeReport): string 
     case 'managed':
       return rolledBack[0] === undefined ? 'a managed database' : `at version ${rolledBack[0].version}`;
     case 'foreign':
-      return 'a database of which another tool kept the history';
+      return `a database of which ${adoptedFrom?.title ?? 'another tool'} kept the history`;
   }
 }

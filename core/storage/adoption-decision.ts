@@ -10,6 +10,7 @@ import { attemptAt, type Attempt } from './migration-history.js';
 import type { ReplayStep } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import type { OtherHistory } from './other-history.js';
+import { instantOf } from './other-times.js';
 import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 import { listSentences } from './sentence-list.js';
 import { planRenaming, renameTable, type Renaming } from './table-renaming.js';
@@ -81,7 +82,7 @@ export async function decideAdoption(
   if (!wishes.acceptDifferences) refuseDifferences(history, lacking, begun);
   const differences = [...lacking, ...begun];
   const recorded = matches.map((found, index) => {
-    const file = adoptedFile(found, steps[index], steps.at(-1)?.after ?? live);
+    const file = adoptedFile(found, matches, steps[index], steps.at(-1)?.after ?? live);
     return { file, attempt: attemptFor(found.migration, history, file) };
   });
   const versions = new Set(claimed.map(({ version }) => version));
@@ -161,7 +162,12 @@ function nothingToDo({ applied, userVersion }: ManagedState): Adoption {
   };
 }
 
-function adoptedFile(found: Match, step: ReplayStep | undefined, final: SchemaSnapshot): AdoptedFile {
+function adoptedFile(
+  found: Match,
+  matches: readonly Match[],
+  step: ReplayStep | undefined,
+  final: SchemaSnapshot,
+): AdoptedFile {
   const { migration, row, by } = found;
   return {
     version: migration.version,
@@ -171,13 +177,13 @@ function adoptedFile(found: Match, step: ReplayStep | undefined, final: SchemaSn
     by,
     evidence: step === undefined ? [] : evidenceOf(step, final),
     assumed: step !== undefined && !changesSchema(step),
-    changed: isChanged(found),
+    changed: isChanged(found, matches),
   };
 }
 
 function attemptFor(migration: Migration, { title }: OtherHistory, file: AdoptedFile): Attempt {
   const { row, appliedAt, by, changed } = file;
-  return attemptAt(migration, {
+  const attempt = attemptAt(migration, {
     status: 'applied',
     origin: 'adopted',
     executionTimeMs: 0,
@@ -189,4 +195,5 @@ function attemptFor(migration: Migration, { title }: OtherHistory, file: Adopted
       ],
     },
   });
+  return { ...attempt, appliedAt: instantOf(appliedAt) ?? attempt.appliedAt };
 }

@@ -101,10 +101,14 @@ function filesUpTo(row: OtherRow, migrations: readonly Migration[]): Found {
   return { why: `there is no file of version ${row.version ?? '(none)'}` };
 }
 
-/** Whether the checksum of a row is one that is known, and not that of its file. */
-export function isChanged({ migration, row }: Match): boolean {
+/**
+ * Whether the checksum of a row is one that is known, and not that of its file. That of a release of several files may be
+ * made of all of them: it tells nothing of one.
+ */
+export function isChanged({ migration, row }: Match, matches: readonly Match[]): boolean {
   return (
     row.checksum !== undefined &&
+    matches.filter((match) => match.row === row).length === 1 &&
     migration.code === undefined &&
     hasChecksum(migration.sql, row.checksum) === false
   );

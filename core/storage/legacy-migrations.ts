@@ -248,12 +248,16 @@ async function adoptAndChange(change: FileChange): Promise<UpgradeReport> {
 }
 
 /** Both steps as one: what was taken over, and what was carried out after it. */
-function withAdoption(report: UpgradeReport, { files, backup }: AdoptReport): UpgradeReport {
+function withAdoption(
+  report: UpgradeReport,
+  { files, backup, tool, title, table, renamedFrom }: AdoptReport,
+): UpgradeReport {
   return {
     ...report,
     found: 'foreign',
     upToDate: report.upToDate && files.length === 0,
     adopted: [...files.map(({ version, filename }) => ({ version, filename, ms: 0 })), ...report.adopted],
+    adoptedFrom: tool === undefined || title === undefined ? undefined : { tool, title, table, renamedFrom },
     backup: backup ?? report.backup,
   };
 }

@@ -1,7 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import type { HistoryTable } from './history-table.js';
 import type { OtherHistory, OtherRow } from './other-history.js';
-import { formsOf, isNamedAsHistory, timeOf, type HistoryForm, type TextRow } from './other-tools.js';
+import { timeOf } from './other-times.js';
+import { formsOf, isNamedAsHistory, type HistoryForm, type TextRow } from './other-tools.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 

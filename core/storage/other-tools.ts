@@ -1,4 +1,5 @@
 import type { OtherRow, OtherTool, RowState } from './other-history.js';
+import { timeOf } from './other-times.js';
 
 /** A row as text; NULL is undefined. */
 export type TextRow = Readonly<Record<string, string | undefined>>;
@@ -231,11 +232,6 @@ export const historyForms: readonly HistoryForm[] = [
     }),
   },
 ];
-
-/** Milliseconds since 1970 as a time that people read; anything else as it is. */
-export function timeOf(text: string | undefined): string | undefined {
-  return text !== undefined && /^\d{12,14}(\.0)?$/.test(text) ? new Date(Number(text)).toISOString() : text;
-}
 
 /** The forms that a table with these columns may be, whatever its name. */
 export function formsOf(columns: readonly string[]): HistoryForm[] {

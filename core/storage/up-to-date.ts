@@ -169,6 +169,7 @@ function upToDateReport(database: string, version: number, ms: number): UpgradeR
     ownTriggers: [],
     backup: undefined,
     removedBackups: [],
+    adoptedFrom: undefined,
     wouldDo: undefined,
     ms: Math.round(ms),
   };

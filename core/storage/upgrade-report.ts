@@ -4,6 +4,7 @@ import type { DatabaseState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
 import type { Attempt, ToleratedViolations } from './migration-history.js';
 import { isUpToDate } from './migration-plan.js';
+import type { OtherTool } from './other-history.js';
 import type { OwnTrigger } from './own-triggers.js';
 import { plannedWork, type PlannedWork } from './planned-work.js';
 import type { CheckViolations } from './check-violations.js';
@@ -21,6 +22,17 @@ export interface CompletedMigration extends ReportedMigration {
   readonly objects: readonly string[];
   /** The old statements of what was there in another form and was replaced; the history keeps them as well. */
   readonly replaced: readonly string[];
+}
+
+/** The history of another tool that an upgrade took over. */
+export interface AdoptedFrom {
+  readonly tool: OtherTool;
+  /** The tool as people call it. */
+  readonly title: string;
+  /** Where that history stands now; undefined for `PRAGMA user_version`. */
+  readonly table: string | undefined;
+  /** How its table was called before it had to give up its name. */
+  readonly renamedFrom: string | undefined;
 }
 
 /** How many rows a table had before and after. */
@@ -44,6 +56,8 @@ export interface UpgradeReport {
   /** Every way in which the claim and the schema differed, as sentences. */
   readonly differences: readonly string[];
   readonly adopted: readonly ReportedMigration[];
+  /** Whose history was taken over first, where the option `adopt` said so; undefined otherwise. */
+  readonly adoptedFrom: AdoptedFrom | undefined;
   readonly completed: readonly CompletedMigration[];
   readonly applied: readonly ReportedMigration[];
   /** What was undone, the newest first. */
@@ -117,6 +131,7 @@ export function reportUpgrade(
           ? claimDifferences({ kind: 'empty', claimed: state.userVersion })
           : [],
     adopted: withOrigin('legacy').map(reported),
+    adoptedFrom: undefined,
     completed: withOrigin('completed').map((attempt) => ({
       ...reported(attempt),
       objects: attempt.details.completed ?? [],

@@ -137,6 +137,7 @@ describe('up', () => {
     expect(end.status).toBe(0);
     expect(documentOf(end)).toMatchObject({
       adopted: [{}, {}, {}],
+      adoptedFrom: { tool: 'knex', title: 'knex', table: 'knex_migrations', renamedFrom: null },
       applied: [{ version: 20240303180000 }],
       version: 20240303180000,
     });

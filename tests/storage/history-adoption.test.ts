@@ -202,6 +202,12 @@ describe.each(otherDatabases)('a database of $title', (other) => {
       found: 'foreign',
       upToDate: false,
       adopted: filenames.slice(0, 3).map((filename) => ({ filename })),
+      adoptedFrom: {
+        tool,
+        title: expect.any(String),
+        table: tableAfter(other),
+        renamedFrom: tableAfter(other) === table ? undefined : table,
+      },
       applied: [{ filename: filenames[3] }],
       backup: expect.stringMatching(/-to-adopted$/),
     });
@@ -209,8 +215,53 @@ describe.each(otherDatabases)('a database of $title', (other) => {
     expect(backups.map(({ path }) => path)).toEqual([report.backup]);
     expect(await verifyBackup(report.backup ?? '')).toMatchObject({ verified: true });
     const again = await upgradeDatabase({ database: place.path, migrations, adopt: true });
-    expect(again.upToDate).toBe(true);
+    expect(again).toMatchObject({ upToDate: true, adoptedFrom: undefined });
   });
+});
+
+describe('the time at which the other tool applied a file', () => {
+  const runner = otherDatabase('a runner that keeps file names and checksums');
+
+  it.each([
+    ['2024-03-01 10:00:00', '2024-03-01T10:00:00.000Z'],
+    ['2024-03-01', '2024-03-01T00:00:00.000Z'],
+    ['2024-03-01T10:00:00.250+02:00', '2024-03-01T08:00:00.250Z'],
+    ['2024-03-01 10:00:00.000 +00:00', '2024-03-01T10:00:00.000Z'],
+    ['1709287200', '2024-03-01T10:00:00.000Z'],
+    ['1709287200123', '2024-03-01T10:00:00.123Z'],
+  ])('is kept: %s is %s', async (written, kept) => {
+    await runner.make(place.path);
+    await place.run(`UPDATE migrations SET applied_at = '${written}'`);
+    await adopt(migrationsOf(runner.files));
+    expect(await place.rows('SELECT DISTINCT applied_at FROM schema_migrations')).toEqual([
+      { applied_at: kept },
+    ]);
+    expect(await verifyDatabase(place.path, { migrations: migrationsOf(runner.files) })).toMatchObject({
+      tampering: [],
+    });
+  });
+
+  it.each(["'on a Sunday'", "'2024-13-45'", 'NULL'])(
+    'is that of the adoption where it tells no time: %s',
+    async (written) => {
+      await runner.make(place.path);
+      await place.run(`UPDATE migrations SET applied_at = ${written}`);
+      await adopt(migrationsOf(runner.files));
+      const rows = await place.rows('SELECT applied_at FROM schema_migrations');
+      expect(rows).toEqual([1, 2, 3].map(() => ({ applied_at: expect.stringMatching(/^\d{4}-.*T.*Z$/) })));
+    },
+  );
+});
+
+it('the checksum of a release of several files tells nothing of one of them', async () => {
+  const runner = otherDatabase('a runner that keeps releases');
+  await runner.make(place.path);
+  await place.run("DELETE FROM schema_migrations WHERE version = '1.1.1'");
+  const files = Object.fromEntries(
+    Object.entries(runner.files).map(([name, sql]) => [name, sql.replace('release 1.1.1', 'release 1.1.0')]),
+  );
+  const report = await adopt(migrationsOf(files));
+  expect(report.files.map(({ changed }) => changed)).toEqual([true, false, false]);
 });
 
 describe('the files of drizzle', () => {

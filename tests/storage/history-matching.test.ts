@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { adoptHistory } from '../../core/index.js';
-import { isChanged, matchHistory } from '../../core/storage/history-matching.js';
+import { isChanged, matchHistory, type Match } from '../../core/storage/history-matching.js';
 import { hasChecksum } from '../../core/storage/other-checksums.js';
 import type { OtherHistory, OtherRow } from '../../core/storage/other-history.js';
 import { partsOfName, releaseOf } from '../../core/storage/other-names.js';
@@ -155,8 +155,10 @@ describe('a row is matched', () => {
   it('and told where its checksum is another', () => {
     const [migration] = files;
     if (migration === undefined) throw new Error('There is no file.');
-    const changed = (checksum: string | undefined): boolean =>
-      isChanged({ migration, row: row({ checksum }), by: 'name' });
+    const changed = (checksum: string | undefined): boolean => {
+      const match: Match = { migration, row: row({ checksum }), by: 'name' };
+      return isChanged(match, [match]);
+    };
     expect(['0'.repeat(64), migration.checksum, 'x', undefined].map(changed)).toEqual([
       true,
       false,
