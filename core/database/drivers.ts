@@ -29,13 +29,25 @@ function isDriverName(name: string): name is DriverName {
   return Object.hasOwn(drivers, name);
 }
 
-/** @throws InvalidOptionError when there is no driver of the name */
+/** @throws InvalidOptionError when there is no driver of the name, or what was given is none */
 export function resolveDriver(choice: DatabaseDriver | string = 'sqlite3'): DatabaseDriver {
-  if (typeof choice !== 'string') return choice;
-  if (isDriverName(choice)) return drivers[choice];
-  throw new InvalidOptionError(`There is no driver "${choice}".`, {
-    hint: `Give ${driverNames.join(' or ')}, or leave the option out.`,
+  if (typeof choice === 'string') {
+    if (isDriverName(choice)) return drivers[choice];
+    throw new InvalidOptionError(`There is no driver "${choice}".`, {
+      hint: `Give ${driverNames.join(' or ')}, or leave the option out.`,
+    });
+  }
+  if (isDriver(choice)) return choice;
+  throw new InvalidOptionError('The driver must be a name or an object with the method open.', {
+    hint: `Give ${driverNames.join(' or ')}, or leave the option out. An open connection is no driver: hand it to upgradeConnection.`,
   });
+}
+
+/** Callers without types may give anything. */
+function isDriver(choice: unknown): choice is DatabaseDriver {
+  return (
+    typeof choice === 'object' && choice !== null && 'open' in choice && typeof choice.open === 'function'
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { DatabaseError, isSqliteError, messageOf } from '../errors.js';
+import { DatabaseError, InvalidOptionError, isSqliteError, messageOf } from '../errors.js';
 import type { DatabaseBridge } from './database-bridge.js';
 
 /** How long a COMMIT is tried again while other connections are still reading, in milliseconds. */
@@ -30,13 +30,14 @@ export interface TransactionOptions {
  *
  * @throws DatabaseError when the transaction cannot begin or be committed, and whatever `work` throws; nothing of the
  *   work is kept then
+ * @throws InvalidOptionError when a transaction is open on the connection
  */
 export async function withTransaction<Result>(
   db: DatabaseBridge,
   work: () => Promise<Result>,
   options: TransactionOptions = {},
 ): Promise<Result> {
-  await begin(db, options);
+  await namingOpenTransaction(begin(db, options));
   return endingTransaction(db, work, options);
 }
 
@@ -53,11 +54,28 @@ export async function withinTransaction<Result>(
   try {
     await begin(db, options);
   } catch (error) {
-    // The port has no question for it; SQLite answers by its refusal.
-    if (!messageOf(error).includes('within a transaction')) throw error;
+    if (!isWithinTransaction(error)) throw error;
     return withSavepoint(db, work);
   }
   return endingTransaction(db, work, options);
+}
+
+/** The port has no question for it; SQLite answers by its refusal to begin another one. */
+function isWithinTransaction(error: unknown): boolean {
+  return messageOf(error).includes('within a transaction');
+}
+
+/** @throws InvalidOptionError when it cannot begin because a transaction is open */
+async function namingOpenTransaction(beginning: Promise<unknown>): Promise<void> {
+  try {
+    await beginning;
+  } catch (error) {
+    if (!isWithinTransaction(error)) throw error;
+    throw new InvalidOptionError('A transaction is open on the connection that was handed over.', {
+      hint: 'Nothing was changed. Commit it or roll it back first: what is done here has transactions of its own.',
+      cause: error,
+    });
+  }
 }
 
 async function begin(db: DatabaseBridge, options: TransactionOptions): Promise<void> {
@@ -85,9 +103,10 @@ async function endingTransaction<Result>(
  * Carries out `work`, which only reads, so that all its queries see one and the same state of the database.
  *
  * @throws DatabaseError when the database cannot be read, and whatever `work` throws
+ * @throws InvalidOptionError when a transaction is open on the connection
  */
 export async function withSnapshot<Result>(db: DatabaseBridge, work: () => Promise<Result>): Promise<Result> {
-  await db.execute('BEGIN');
+  await namingOpenTransaction(db.execute('BEGIN'));
   try {
     const result = await work();
     await db.execute('COMMIT');

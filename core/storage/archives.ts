@@ -85,10 +85,10 @@ const selectMessages = `SELECT id, role, content, sender, ${exactly('original_cr
   FROM archived_messages WHERE archive_id = ? ORDER BY id`;
 
 const insertArchive = `
-  WITH remembered AS (SELECT * FROM agent_memory WHERE world_id = ?1 AND agent_id = ?2)
+  WITH remembered AS (SELECT * FROM agent_memory WHERE world_id = ? AND agent_id = ?)
   INSERT INTO memory_archives (world_id, agent_id, session_name, archive_reason, tags, message_count, start_time, end_time,
     participants)
-  VALUES (?1, ?2, ?3, ?4, ?5, (SELECT count(*) FROM remembered),
+  VALUES (?, ?, ?, ?, ?, (SELECT count(*) FROM remembered),
     (SELECT created_at FROM remembered ORDER BY id LIMIT 1),
     (SELECT created_at FROM remembered ORDER BY id DESC LIMIT 1),
     (SELECT json_group_array(sender) FROM
@@ -96,8 +96,8 @@ const insertArchive = `
 
 const copyMessages = `
   INSERT INTO archived_messages (archive_id, role, content, sender, original_created_at)
-  SELECT (SELECT max(id) FROM memory_archives WHERE world_id = ?1 AND agent_id = ?2), role, content, sender, created_at
-  FROM agent_memory WHERE world_id = ?1 AND agent_id = ?2 ORDER BY id`;
+  SELECT (SELECT max(id) FROM memory_archives WHERE world_id = ? AND agent_id = ?), role, content, sender, created_at
+  FROM agent_memory WHERE world_id = ? AND agent_id = ? ORDER BY id`;
 
 /** The archives that a session reaches. */
 export function archivesOf(session: StorageSession): Archives {
@@ -113,12 +113,12 @@ export function archivesOf(session: StorageSession): Archives {
       ];
       return session.write(async (db) => {
         await namingForeignKey(
-          db.execute(insertArchive, parameters),
+          db.execute(insertArchive, [...agent, ...parameters]),
           `agentId ${shown(agentId)}`,
           `is no agent of the world ${shown(worldId)}`,
           'Save the agent first.',
         );
-        await db.execute(copyMessages, agent);
+        await db.execute(copyMessages, [...agent, ...agent]);
         await db.execute('DELETE FROM agent_memory WHERE world_id = ? AND agent_id = ?', agent);
         const [row] = await db.query(
           `${select} WHERE world_id = ? AND agent_id = ? ORDER BY id DESC LIMIT 1`,

@@ -110,7 +110,7 @@ export async function countViolations(db: DatabaseBridge): Promise<ToleratedViol
   const tables = await db.query(tablesWithKeys);
   const violations: ToleratedViolations[] = [];
   for (const { name } of tables)
-    violations.push(...((await violationsOf(db, 'SELECT ?1 AS name', [String(name)])) ?? []));
+    violations.push(...((await violationsOf(db, 'SELECT ? AS name', [String(name)])) ?? []));
   return violations;
 }
 
@@ -159,17 +159,17 @@ interface Names {
 async function readNames(db: DatabaseBridge, { key }: HistoryTable): Promise<Names> {
   const rows = await db.query(
     `SELECT type, name, tbl_name, NULL AS columns FROM sqlite_schema
-     WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(tbl_name) <> ?1
+     WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(tbl_name) <> ?
      UNION ALL
      SELECT 'column', s.name || '.' || c.name, s.name, NULL FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
-     WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.name) <> ?1
+     WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.name) <> ?
        AND s.sql NOT LIKE 'create virtual %'
      UNION ALL
      SELECT 'key', k."table", s.name, ${keyColumns('s.name', 'k.id')}
      FROM sqlite_schema AS s JOIN pragma_foreign_key_list(s.name) AS k WHERE s.type = 'table' AND k.seq = 0
      UNION ALL
      SELECT 'counters', name, name, NULL FROM sqlite_schema WHERE name = 'sqlite_sequence'`,
-    [key],
+    [key, key],
   );
   const objects: NamedObject[] = [];
   const foreignKeys = new Set<string>();

@@ -3,14 +3,14 @@ import { textOf } from './rows.js';
 import type { Writer } from './storage-session.js';
 import { shown } from './values.js';
 
-const ofStream = 'world_id = ?1 AND chat_id IS ?2';
+const ofStream = 'world_id = ? AND chat_id IS ?';
 
 /**
- * The highest number that was given to an event of a world (?1) and chat (?2), and whether so many more (?3) fit after it.
+ * The highest number that was given to an event of a world and chat, and whether so many more fit after it.
  * Old programs leave several counters, and events that are ahead of them.
  */
 export const selectHighest = `
-  SELECT CAST(highest AS TEXT) AS highest, highest <= 9223372036854775807 - ?3 AS fits
+  SELECT CAST(highest AS TEXT) AS highest, highest <= 9223372036854775807 - ? AS fits
   FROM (SELECT max(
     0,
     coalesce((SELECT max(last_seq) FROM event_sequences WHERE ${ofStream} AND typeof(last_seq) = 'integer'), 0),
@@ -34,7 +34,8 @@ export async function takeNumbers(
   chatId: string | null,
   count: number,
 ): Promise<string> {
-  const [found] = await db.query(selectHighest, [worldId, chatId, count]);
+  const stream = [worldId, chatId];
+  const [found] = await db.query(selectHighest, [count, ...stream, ...stream]);
   if (found?.fits !== 1) {
     const whose = chatId === null ? `world ${shown(worldId)}` : `chat ${shown(chatId)}`;
     throw new UpgradeBridgeError('SEQUENCE_EXHAUSTED', `The ${whose} has no numbers left for its events.`, {
@@ -42,22 +43,21 @@ export async function takeNumbers(
     });
   }
   const highest = textOf(found, 'highest');
-  const last = [worldId, chatId, highest, count];
   const { changes } = await db.execute(
-    `UPDATE event_sequences SET last_seq = CAST(?3 AS INTEGER) + ?4 WHERE ${ofStream}`,
-    last,
+    `UPDATE event_sequences SET last_seq = CAST(? AS INTEGER) + ? WHERE ${ofStream}`,
+    [highest, count, ...stream],
   );
   if (changes === 0) {
     await db.execute(
-      'INSERT INTO event_sequences (world_id, chat_id, last_seq) VALUES (?1, ?2, CAST(?3 AS INTEGER) + ?4)',
-      last,
+      'INSERT INTO event_sequences (world_id, chat_id, last_seq) VALUES (?, ?, CAST(? AS INTEGER) + ?)',
+      [...stream, highest, count],
     );
   }
   if (changes > 1) {
     await db.execute(
       `DELETE FROM event_sequences WHERE ${ofStream}
          AND rowid <> (SELECT min(rowid) FROM event_sequences WHERE ${ofStream})`,
-      [worldId, chatId],
+      [...stream, ...stream],
     );
   }
   return highest;

@@ -144,11 +144,11 @@ export function eventsOf(session: StorageSession): Events {
     async list(worldId, chatId, range = {}) {
       const parameters: SqlValue[] = [idValue('worldId', worldId), optionalIdValue('chatId', chatId) ?? null];
       recordValue('range', range);
-      const conditions = ['world_id = ?1 AND chat_id IS ?2'];
+      const conditions = ['world_id = ? AND chat_id IS ?'];
       const bound = (field: string, operator: string, value: number | undefined) => {
         if (value === undefined) return;
         parameters.push(integerValue(field, value));
-        conditions.push(`seq ${operator} ?${parameters.length} AND typeof(seq) = 'integer'`);
+        conditions.push(`seq ${operator} ? AND typeof(seq) = 'integer'`);
       };
       bound('fromSeq', '>=', range.fromSeq);
       bound('toSeq', '<=', range.toSeq);
@@ -158,11 +158,11 @@ export function eventsOf(session: StorageSession): Events {
     async listByTime(worldId, range = {}) {
       const parameters: SqlValue[] = [idValue('worldId', worldId)];
       recordValue('range', range);
-      const conditions = ['world_id = ?1'];
+      const conditions = ['world_id = ?'];
       const bound = (condition: string, value: SqlValue | undefined) => {
         if (value === undefined) return;
         parameters.push(value);
-        conditions.push(`${condition} ?${parameters.length}`);
+        conditions.push(`${condition} ?`);
       };
       bound('chat_id IS', optionalIdValue('chatId', range.chatId));
       bound(`${instant} >=`, millisecondsOf('from', range.from));

@@ -103,11 +103,11 @@ export async function hasHistory(db: DatabaseBridge, table: HistoryTable): Promi
 
 async function shapeOf(db: DatabaseBridge, { name, key }: HistoryTable): Promise<HistoryShape> {
   const [object] = await db.query(
-    `SELECT type, CASE type WHEN 'table' THEN (SELECT json_group_array(name) FROM pragma_table_xinfo(?1)) END AS columns,
-       (SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?1) AS hanging,
+    `SELECT type, CASE type WHEN 'table' THEN (SELECT json_group_array(name) FROM pragma_table_xinfo(?)) END AS columns,
+       (SELECT name FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?) AS hanging,
        EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence') AS counts
-     FROM sqlite_schema WHERE lower(name) = ?1`,
-    [key],
+     FROM sqlite_schema WHERE lower(name) = ?`,
+    [key, key, key],
   );
   if (object === undefined) return { kind: 'none' };
   if (object.type !== 'table')

@@ -14,10 +14,10 @@ function isOlder(found: string, wanted: string): boolean {
 /** A feature is a module, a function, or an option that SQLite was compiled with. */
 async function hasFeature(db: DatabaseBridge, name: string): Promise<boolean> {
   const found = await db.query(
-    `SELECT 1 FROM pragma_module_list WHERE lower(name) = ?1
-     UNION ALL SELECT 1 FROM pragma_function_list WHERE lower(name) = ?1
-     UNION ALL SELECT 1 FROM pragma_compile_options WHERE lower(compile_options) IN (?1, 'enable_' || ?1) LIMIT 1`,
-    [name],
+    `SELECT 1 FROM pragma_module_list WHERE lower(name) = ?
+     UNION ALL SELECT 1 FROM pragma_function_list WHERE lower(name) = ?
+     UNION ALL SELECT 1 FROM pragma_compile_options WHERE lower(compile_options) IN (?, 'enable_' || ?) LIMIT 1`,
+    [name, name, name, name],
   );
   return found.length > 0;
 }

@@ -117,7 +117,7 @@ export async function readSealedHistory(
 ): Promise<SealedHistory> {
   const [row] = await db.query(
     `SELECT (SELECT seal FROM ${sql} ORDER BY id DESC LIMIT 1) AS seal,
-       (SELECT group_concat(type || ' ' || name) FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE) AS objects,
+       (SELECT group_concat(type || ' ' || name) FROM sqlite_schema WHERE tbl_name = ? COLLATE NOCASE) AS objects,
        (SELECT json_group_array(line) FROM (SELECT json_array(${values}) AS line FROM ${sql} ORDER BY id)) AS lines`,
     [key],
   );

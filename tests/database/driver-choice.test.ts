@@ -76,6 +76,17 @@ describe('a driver', () => {
       message: 'There is no driver "oracle".',
     });
   });
+
+  test.each([null, 3, {}, { query: () => [], execute: () => undefined }])(
+    'that is none is refused: %j',
+    async (driver) => {
+      const given = untyped({ database: ':memory:' }, { driver });
+      await expect(openStorage(given)).rejects.toMatchObject({
+        code: 'BAD_OPTION',
+        message: expect.stringContaining('must be a name or an object with the method open'),
+      });
+    },
+  );
 });
 
 /** A connection with nothing but the verbs that any engine has. */
@@ -107,6 +118,21 @@ describe.each(driverNames)('a connection of the caller\u2019s own, by %s,', (nam
     });
     expect(await db.query('PRAGMA foreign_keys')).toEqual([{ foreign_keys: 1 }]);
     expect(await upgradeConnection(bare(db), options)).toMatchObject({ upToDate: true });
+    await db.close();
+  });
+
+  test('is refused while a transaction is open on it, which stays open', async () => {
+    const db = await resolveDriver(name).open(':memory:', 'create');
+    const first = { '0001_notes.sql': 'CREATE TABLE notes (a);' };
+    await upgradeConnection(bare(db), { driver: name, migrations: migrationsOf(first) });
+    await db.executeScript('BEGIN; INSERT INTO notes VALUES (1);');
+    const migrations = migrationsOf({ ...first, '0002_more.sql': 'CREATE TABLE more (a);' });
+    await expect(upgradeConnection(bare(db), { driver: name, migrations })).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      message: expect.stringContaining('A transaction is open'),
+    });
+    await db.execute('COMMIT');
+    expect(await db.query('SELECT a FROM notes')).toEqual([{ a: 1 }]);
     await db.close();
   });
 

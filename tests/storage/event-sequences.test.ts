@@ -177,7 +177,7 @@ describe.each(journalModes)('the numbers of events in %s mode', (journalMode) =>
   });
 
   test('are found by the index, however many events there are', async () => {
-    const plan = await storage.rows(`EXPLAIN QUERY PLAN ${selectHighest}`, 'w', null, 1);
+    const plan = await storage.rows(`EXPLAIN QUERY PLAN ${selectHighest}`, 1, 'w', null, 'w', null);
     expect(plan.map((row) => row.detail).filter((detail) => String(detail).includes(' events '))).toEqual([
       'SEARCH events USING COVERING INDEX idx_events_world_chat_seq (world_id=? AND chat_id=? AND seq<?)',
     ]);
