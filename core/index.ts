@@ -39,6 +39,7 @@ export type {
   Row,
   SqlValue,
 } from './database/database-bridge.js';
+export { asBridge, type InjectedBridge } from './storage/injected-bridge.js';
 export { openConnection, type DriverChoice, type DriverName, type DriverOption } from './database/drivers.js';
 export {
   MigrationRunner,

@@ -21,11 +21,16 @@ export type OpenMode = 'read-only' | 'read-write' | 'create';
 
 /**
  * One connection to one SQLite database: the few verbs that an upgrade needs, and nothing that only a file of this
- * machine has, so that another engine can stand behind them.
+ * machine has, so that another engine can stand behind them. A program that has `execute` and `query` only hands them
+ * over as they are (`asBridge`).
  *
- * Calls are carried out in the order in which they are made. Every method rejects with a `DatabaseError` that carries
- * SQLite's primary result code. Values beside a statement are bound by position, one for each of its parameters; whole
- * numbers of 32 bits are bound as INTEGER.
+ * - Calls are carried out in the order in which they are made, all on the same connection: BEGIN, COMMIT and ROLLBACK are
+ *   statements as any other, and none of them is open when the connection is handed over.
+ * - Values beside a statement are bound by position, one for each `?` of it; whole numbers of 32 bits are bound as INTEGER.
+ *   This package's own statements name no parameter by a number; a migration in code may use `?1`, also more than once.
+ * - Numbers come as JavaScript numbers, never as BigInt.
+ * - Every method rejects with a `DatabaseError` that carries SQLite's primary result code: who waits for a lock knows it by
+ *   `SQLITE_BUSY`, and what is refused by `SQLITE_ERROR`. Of another error, `asBridge` takes the `code` where it has one.
  */
 export interface DatabaseBridge {
   /** The path that was opened, or `:memory:`; of another engine, what a message may call the database. */

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { DatabaseError, messageOf, UpgradeBridgeError } from '../errors.js';
+import { InjectedFailure } from '../storage/injected-bridge.js';
 
 /**
  * An error that says nothing of where a connection leads: our own, unless it or what caused it names the place. Everything
@@ -10,7 +11,7 @@ import { DatabaseError, messageOf, UpgradeBridgeError } from '../errors.js';
 export function withoutConnection(error: unknown, { location }: DatabaseBridge): UpgradeBridgeError {
   const names = [location, basename(location)].filter((name) => name !== '' && name !== ':memory:');
   const tells = textsOf(error).some((text) => names.some((name) => text.includes(name)));
-  if (isOurs(error) && !tells) return error;
+  if (isOurs(error) && !tells && !isInjected(error)) return error;
   return new DatabaseError(
     'The history could not be used: its connection failed.',
     error instanceof DatabaseError ? error.sqliteCode : 'SQLITE_ERROR',
@@ -18,6 +19,11 @@ export function withoutConnection(error: unknown, { location }: DatabaseBridge):
       hint: 'What the connection said is left out, because it may tell where the database is. Use the connection by itself to see it.',
     },
   );
+}
+
+/** Whether the words are those of a connection that is not ours, which may tell anything. */
+function isInjected(error: unknown): boolean {
+  return error instanceof InjectedFailure || (error instanceof Error && isInjected(error.cause));
 }
 
 function isOurs(error: unknown): error is UpgradeBridgeError {

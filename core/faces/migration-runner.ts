@@ -9,6 +9,7 @@ import {
   checkedTarget,
   planTarget,
   versionOf,
+  type CheckedTarget,
   type MigrationTarget,
   type TargetOptions,
 } from './migration-target.js';
@@ -31,7 +32,7 @@ export type MigrationList = readonly (CodeMigration | Migration)[];
  * ```
  */
 export class MigrationRunner {
-  readonly #target: MigrationTarget;
+  readonly #target: CheckedTarget;
   readonly #options: Omit<TargetOptions, 'migrations'>;
   readonly #allowLoss: boolean;
   #known: MigrationList = [];

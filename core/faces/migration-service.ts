@@ -12,6 +12,7 @@ import {
   changeTarget,
   checkedTarget,
   versionOf,
+  type CheckedTarget,
   type MigrationTarget,
   type TargetOptions,
 } from './migration-target.js';
@@ -49,7 +50,7 @@ export interface MigrationRun {
  * ```
  */
 export class MigrationService {
-  readonly #target: MigrationTarget;
+  readonly #target: CheckedTarget;
   readonly #options: TargetOptions;
 
   /**

@@ -3,6 +3,7 @@ import type { UpgradeBridgeError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { ensureHistoryTable, isPending, listApplied, recordApplied } from '../doors.js';
 import type { HistoryAccessOptions, RecordedFile } from '../storage/history-access.js';
+import { asBridge, type InjectedBridge } from '../storage/injected-bridge.js';
 import { historyTableOf } from '../storage/history-table.js';
 import type { AppliedMigration } from '../storage/migration-history.js';
 import { withoutConnection } from './connection-secrecy.js';
@@ -31,11 +32,11 @@ export class MigrationTracking {
 
   /**
    * @param db an open connection; it stays open, and stays the caller's
-   * @throws InvalidOptionError when no table can have the name that is given to the history
+   * @throws InvalidOptionError when the connection lacks a verb, or no table can have the name that is given to the history
    */
-  constructor(db: DatabaseBridge, { logger, ...options }: MigrationTrackingOptions = {}) {
+  constructor(db: InjectedBridge, { logger, ...options }: MigrationTrackingOptions = {}) {
     historyTableOf(options);
-    this.#db = db;
+    this.#db = asBridge(db);
     this.#options = options;
     this.#logger = moduleLogger(logger, 'migration-tracking');
   }

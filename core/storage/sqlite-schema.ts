@@ -123,7 +123,7 @@ async function journalMode(db: DatabaseBridge): Promise<SqlValue> {
 
 async function setPragma(db: DatabaseBridge, name: string, value: number): Promise<void> {
   try {
-    await db.query(`PRAGMA ${name} = ${value}`);
+    await db.execute(`PRAGMA ${name} = ${value}`);
   } catch (error) {
     throw refused(db, name, value, 'refused', error);
   }

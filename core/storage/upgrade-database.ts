@@ -1,5 +1,5 @@
-import type { DatabaseBridge } from '../database/database-bridge.js';
 import { upTo } from './change-terms.js';
+import { asBridge, type InjectedBridge } from './injected-bridge.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { resolveLegacyMode } from './legacy-mode.js';
 import { findUpToDate } from './up-to-date.js';
@@ -39,7 +39,7 @@ export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeR
 
 /**
  * Brings the database of one open connection to the newest migration, as `upgradeDatabase` does with a file: for a
- * database in memory, and for an engine of the caller's own behind the few verbs of a `DatabaseBridge`.
+ * database in memory, and for an engine of the caller's own behind the few verbs of an `InjectedBridge`.
  *
  * Each step is guarded, and kept whole or not at all, as ever. Besides, the promises are weaker: no lock keeps other
  * upgraders waiting, so that only the engine's own `BEGIN IMMEDIATE` decides between them; no copy is made; a stop is
@@ -48,13 +48,14 @@ export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeR
  * meanwhile, and no transaction may be open on it. It stays open.
  *
  * @param options `driver` opens the databases in memory in which files are tried; the connection itself is the caller's
+ * @throws InvalidOptionError when the connection lacks a verb, or a transaction is open on it; nothing was changed
  * @throws what `upgradeDatabase` throws, and the errors of the connection
  */
 export async function upgradeConnection(
-  db: DatabaseBridge,
+  db: InjectedBridge,
   options: ConnectionUpgradeOptions,
 ): Promise<UpgradeReport> {
   refuseUnknownOptions('upgradeConnection', options, changeOptionNames);
   const { changeConnection } = await import('./legacy-migrations.js');
-  return changeConnection(db, options, upTo(options.to));
+  return changeConnection(asBridge(db), options, upTo(options.to));
 }

@@ -1,18 +1,21 @@
-import { openConnection, type DatabaseBridge, type DriverName } from 'sqlite-upgrade-bridge';
+import { openConnection, type DriverName, type Row, type SqlValue } from 'sqlite-upgrade-bridge';
 
 /** All that the program knows of its database. */
-export interface ConversationsBridge extends DatabaseBridge {
+export interface ConversationsBridge {
+  execute(sql: string, values?: readonly SqlValue[]): Promise<void>;
+  query(sql: string, values?: readonly SqlValue[]): Promise<readonly Row[]>;
   transaction<Result>(work: () => Promise<Result>): Promise<Result>;
+  close(): Promise<void>;
 }
 
 /** The program's bridge over one of two drivers. */
 export async function openBridge(path: string, driver: DriverName): Promise<ConversationsBridge> {
   const db = await openConnection(path, { driver });
-  await db.executeScript('PRAGMA foreign_keys = ON');
+  await db.execute('PRAGMA foreign_keys = ON');
   return {
-    location: db.location,
-    execute: (sql, values) => db.execute(sql, values),
-    executeScript: (sql) => db.executeScript(sql),
+    async execute(sql, values) {
+      await db.execute(sql, values);
+    },
     query: (sql, values) => db.query(sql, values),
     close: () => db.close(),
     async transaction(work) {

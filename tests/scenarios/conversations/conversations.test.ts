@@ -117,10 +117,10 @@ describe.each(['sqlite3', 'better-sqlite3'] as const)('a desktop program with a 
     it('asks what is pending, and records what it has carried out', async () => {
       const tracking = new MigrationTracking(bridge, inHistory);
       await tracking.ensureMigrationsTable();
-      for (const { filename, sql, checksum } of await readMigrations(folder)) {
+      for (const { filename, statements, checksum } of await readMigrations(folder)) {
         expect(await tracking.isPending(filename)).toBe(true);
         await bridge.transaction(async () => {
-          await bridge.executeScript(sql);
+          for (const { sql } of statements) await bridge.execute(sql);
           await tracking.recordMigration(filename, checksum);
         });
         expect(await tracking.isPending(filename)).toBe(false);
