@@ -7,7 +7,7 @@ import { addSourceCommand, perform } from './command.js';
 import { canAsk, confirm, NotConfirmed } from './confirmation.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
 import type { Output } from './output.js';
-import { aligned, milliseconds, plural, section } from './text.js';
+import { aligned, milliseconds, plural, section, userVersionInWords } from './text.js';
 import { describeOtherTable } from './upgrade-text.js';
 
 interface AdoptCommandOptions extends ChangeOptions {
@@ -89,7 +89,7 @@ function describe(report: AdoptReport): string[] {
     '',
     ...aligned([
       ...(table === undefined ? [] : [['Its table:', describeOtherTable(table, renamedFrom, dryRun)]]),
-      ['user_version:', `was ${userVersion.found}, ${userVersion.set} belongs there`],
+      ['user_version:', userVersionInWords(userVersion.found, userVersion.set, dryRun)],
       ...(backup === undefined ? [] : [['Backup:', backup]]),
     ]),
   ];

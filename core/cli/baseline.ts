@@ -6,7 +6,7 @@ import { addSourceCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
 import { version } from './options.js';
 import type { Output } from './output.js';
-import { aligned, milliseconds, section } from './text.js';
+import { aligned, milliseconds, section, userVersionInWords } from './text.js';
 
 interface BaselineCommandOptions extends ChangeOptions {
   readonly at?: number;
@@ -44,7 +44,7 @@ async function baseline(options: BaselineCommandOptions, output: Output): Promis
 }
 
 function describe(report: BaselineReport): string[] {
-  const { next, backup, userVersion } = report;
+  const { next, backup, userVersion, dryRun } = report;
   return [
     conclusion(report),
     ...section(
@@ -59,7 +59,7 @@ function describe(report: BaselineReport): string[] {
     ),
     '',
     ...aligned([
-      ['user_version:', `was ${userVersion.found}, ${userVersion.set} belongs there`],
+      ['user_version:', userVersionInWords(userVersion.found, userVersion.set, dryRun)],
       ...(backup === undefined ? [] : [['Backup:', backup]]),
     ]),
   ];

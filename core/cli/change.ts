@@ -141,7 +141,8 @@ function describeState({ database, kind, version, claimed, pending }: Inspection
     case 'managed':
       return `"${database}" is at version ${version}; ${left}.`;
     case 'newer':
+      return `"${database}" is newer than this program.`;
     case 'foreign':
-      return `"${database}" is ${kind}.`;
+      return `"${database}" is as it was.`;
   }
 }

@@ -8,7 +8,7 @@ import { exitStatus, exitStatusHelp } from './exit-status.js';
 import { changedFilesSection, driftSection } from './finding-text.js';
 import { versions } from './options.js';
 import type { Output } from './output.js';
-import { aligned, milliseconds, section } from './text.js';
+import { aligned, milliseconds, section, userVersionInWords } from './text.js';
 
 interface RepairCommandOptions extends ChangeOptions {
   readonly yes?: boolean;
@@ -81,11 +81,11 @@ async function ask(intent: RepairReport, output: Output, signal: AbortSignal): P
 }
 
 function describe(report: RepairReport): string[] {
-  const { userVersion, markedApplied, markedPending } = report;
+  const { userVersion, markedApplied, markedPending, dryRun } = report;
   const footer = [
     ...(userVersion === undefined
       ? []
-      : [['user_version:', `was ${userVersion.found}, ${userVersion.expected} belongs there`]]),
+      : [['user_version:', userVersionInWords(userVersion.found, userVersion.expected, dryRun)]]),
     ['Version:', String(report.version)],
     ...(report.backup === undefined ? [] : [['Backup:', report.backup]]),
   ];

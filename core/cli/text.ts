@@ -59,3 +59,9 @@ export function age(ms: number): string {
   const hours = Math.floor(minutes / 60);
   return hours < 24 ? plural(hours, 'hour') : plural(Math.floor(hours / 24), 'day');
 }
+
+/** What becomes of `PRAGMA user_version`, as a line of a report. */
+export function userVersionInWords(found: number, set: number, dryRun: boolean): string {
+  if (found === set) return `${set}, as before`;
+  return dryRun ? `is ${found}, would be ${set}` : `was ${found}, is ${set} now`;
+}

@@ -343,7 +343,7 @@ export const betterSqlite3Driver: DatabaseDriver = {
   name: 'better-sqlite3',
 
   async open(location: string, mode: OpenMode): Promise<LocalBridge> {
-    const Driver = await loadPackage('better-sqlite3', load);
+    const Driver = await loadPackage('better-sqlite3', load, 'better-sqlite3@12');
     const open = (path: string, options: BetterSqlite3.Options): Database => {
       const location = path === ':memory:' || path === '' ? path : usablePath(path);
       try {

@@ -40,9 +40,14 @@ export function codeOf(error: unknown): string | undefined {
 /**
  * Loads the package of a driver.
  *
+ * @param wanted what npm is to install: the name, perhaps with the version that is supported
  * @throws UpgradeBridgeError (NO_DRIVER) when it is not installed, or was built for another system or another Node
  */
-export async function loadPackage<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
+export async function loadPackage<Module>(
+  name: string,
+  load: () => Promise<Module>,
+  wanted = name,
+): Promise<Module> {
   try {
     return await load();
   } catch (error) {
@@ -54,7 +59,7 @@ export async function loadPackage<Module>(name: string, load: () => Promise<Modu
         : `The driver ${name} cannot be loaded: ${messageOf(error).split('\n', 1)[0] ?? ''}`,
       {
         hint: missing
-          ? `Install it ("npm install ${name}"), or choose another driver.`
+          ? `Install it ("npm install ${wanted}"), or choose another driver.`
           : `Build it for this Node and this system ("npm rebuild ${name}"), or choose another driver.`,
         cause: error,
       },

@@ -85,7 +85,7 @@ export class MigrationService {
       return { success: true, ran, currentVersion: version, errors: [] };
     } catch (error) {
       if (!isNamed(error)) throw error;
-      const errors = [problemOf(error)];
+      const errors = [problemOf(error, this.#options.migrations)];
       try {
         return { success: false, ran, currentVersion: await versionOf(this.#target, this.#options), errors };
       } catch (unknown) {
@@ -101,13 +101,13 @@ function isNamed(error: unknown): error is UpgradeBridgeError {
   return error instanceof UpgradeBridgeError;
 }
 
-function problemOf(error: UpgradeBridgeError): MigrationProblem {
+function problemOf(error: UpgradeBridgeError, folder: TargetOptions['migrations']): MigrationProblem {
   const { code, message, hint } = error;
-  return { code, message, hint, filename: fileAtFault(error) };
+  return { code, message, hint, filename: fileAtFault(error, folder) };
 }
 
-function fileAtFault(error: UpgradeBridgeError): string | undefined {
+function fileAtFault(error: UpgradeBridgeError, folder: TargetOptions['migrations']): string | undefined {
   if (error instanceof MigrationFailedError) return error.place.filename;
-  if (error instanceof MigrationFileError) return error.file;
+  if (error instanceof MigrationFileError) return error.file === folder ? undefined : error.file;
   return undefined;
 }

@@ -60,7 +60,9 @@ export function refuseUnfinished(history: OtherHistory): void {
     throw new UpgradeBridgeError(
       'UNFINISHED_HISTORY',
       `The history of ${describeHistory(history)} is not finished: ${listSentences(unfinished)}.`,
-      { hint: `Nothing was changed. Finish or undo that work with ${history.title} itself first.` },
+      {
+        hint: `Nothing was changed. Finish or undo that work with the program that kept this history first.`,
+      },
     );
   if (standingRows(history).length === 0)
     throw adoptionMismatch(

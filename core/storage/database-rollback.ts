@@ -89,13 +89,16 @@ async function recover(options: RollBackOptions): Promise<void> {
 }
 
 async function downwards(options: RollBackOptions): Promise<ChangeTerms> {
-  const { kind, applied } = await inspectDatabase(options.database, options);
+  const { kind, applied, problem } = await inspectDatabase(options.database, options);
   if (applied.length === 0)
     throw new UpgradeBridgeError(
       'NO_WAY_BACK',
       `There is nothing to undo in "${options.database}" (${kind}).`,
       {
-        hint: 'Only a database with a history can go back: upgrade it first.',
+        hint:
+          problem?.code === 'OTHER_HISTORY'
+            ? 'Another tool keeps the history; adopt it first.'
+            : 'Only a database with a history can go back: upgrade it first.',
       },
     );
   return termsOf(options, { kind: 'down', to: options.to ?? applied.at(-2)?.version ?? 0 });

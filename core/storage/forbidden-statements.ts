@@ -240,7 +240,7 @@ function historyWrite(tokens: readonly Token[], name: string): Refusal {
     reason: `the statement would ${addsRow ? 'write a row into' : 'change'} ${name}, the history of applied migrations.`,
     hint: addsRow
       ? 'Delete the statement: the row of this file is written for you, in the same transaction.'
-      : 'Delete the statement: the upgrade itself creates and keeps this table. A table of yours needs another name.',
+      : 'Delete the statement: the upgrade itself creates and keeps this table. A table of yours needs another name, or the history does (historyTable, --history-table).',
   };
 }
 

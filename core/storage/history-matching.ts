@@ -48,6 +48,10 @@ export function matchHistory(
   for (const row of standingRows(history)) {
     const known = journal.get(row.version ?? '');
     const named = known === undefined ? row : { ...row, label: known, name: known };
+    if (!isNamed(named)) {
+      unmatched.push(`${named.label} has no name`);
+      continue;
+    }
     const found = findFiles(named, migrations);
     if ('why' in found) {
       unmatched.push(`${named.label}: ${found.why}`);
@@ -64,6 +68,11 @@ export function matchHistory(
     matches: [...matches.values()].sort((a, b) => a.migration.version - b.migration.version),
     unmatched,
   };
+}
+
+/** Whether a row says anything by which its file could be known. */
+function isNamed({ name, version, checksum }: OtherRow): boolean {
+  return [name, version, checksum].some((text) => text !== undefined && text !== '');
 }
 
 function findFiles(row: OtherRow, migrations: readonly Migration[]): Found {

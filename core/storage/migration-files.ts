@@ -215,6 +215,9 @@ function badName(filename: string, message: string, hint: string): MigrationFile
 
 function renameHint(filename: string): string {
   if (/^checks?\.sql$/i.test(filename)) return `A file of checks is named ${CHECKS_FILE}.`;
+  if (/[/\\]/.test(filename)) return 'Give the name without its folder.';
+  if (/^\d+_\w[\w-]*\.down\.sql$/.test(filename))
+    return 'That is a way back; give the name of its migration.';
   const elsewhere = 'If it is no migration, move it out of the folder.';
   if (filename.startsWith('.'))
     return `It is a hidden file that another program may have left: delete it. ${elsewhere}`;

@@ -50,13 +50,13 @@ async function readRows(db: DatabaseBridge, table: FoundTable, form: HistoryForm
   const rows = await db.query(
     `SELECT ${values.join(', ')} FROM ${quoteName(table.name)} AS their ORDER BY ${order.join(', ')}`,
   );
-  return rows.map((row): OtherRow => {
+  return rows.map((row, index): OtherRow => {
     const texts: TextRow = Object.fromEntries(
       Object.entries(row).map(([column, value]) => [column, value === null ? undefined : String(value)]),
     );
     const { label, name, version, checksum, appliedAt, state, reach } = form.read(texts);
     return {
-      label,
+      label: label === '' ? `row ${index + 1} of ${table.name}` : label,
       name,
       version,
       checksum,

@@ -94,6 +94,9 @@ export function refuseLosses(
     'OBJECTS_LOST',
     `Undoing ${undo.length} migrations would lose what no down file declares: ${losses.join('; ')}.`,
     rollBackStep(first, false).place,
-    { hint: 'Nothing was changed. If that is meant, allow it (allowLoss, --yes).', losses: named },
+    {
+      hint: 'Nothing was changed. If that is meant, allow it (allowLoss, --yes), or declare it: in the header of the down file (drops, allow-loss), of a migration in code as downDrops, downAllowLoss.',
+      losses: named,
+    },
   );
 }

@@ -48,7 +48,7 @@ Pending (1):
   20240303180000_create_notes.sql
 
 Its table:     knex_migrations, left as it is
-user_version:  was 0, 3 belongs there
+user_version:  is 0, would be 3
 `,
     });
   });

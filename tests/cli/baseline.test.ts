@@ -36,7 +36,7 @@ describe('baseline', () => {
     expect(status).toBe(0);
     expect(stderr).toMatch(/^checked its integrity .*\nbacked up to .*-to-baseline \(\d+ ms\)\n$/);
     expect(stdout).toMatch(
-      /^"data\/notes\.db" is recorded at version 2 now \(\d+ ms\)\.\n\nFiles that are there \(2\):\n {2}001_notes\.sql {2}table notes\n {2}002_pins\.sql {3}column notes\.pinned\n\nPending \(1\):\n {2}003_tags\.sql\n\nWhy 003_tags\.sql does not count as there \(1\):\n {2}table tags is missing\n\nWhat the database has beyond \(1\):\n {2}table own .*\n\nuser_version: {2}was 0, 2 belongs there\nBackup: {8}\/.*-to-baseline\n$/,
+      /^"data\/notes\.db" is recorded at version 2 now \(\d+ ms\)\.\n\nFiles that are there \(2\):\n {2}001_notes\.sql {2}table notes\n {2}002_pins\.sql {3}column notes\.pinned\n\nPending \(1\):\n {2}003_tags\.sql\n\nWhy 003_tags\.sql does not count as there \(1\):\n {2}table tags is missing\n\nWhat the database has beyond \(1\):\n {2}table own .*\n\nuser_version: {2}was 0, is 2 now\nBackup: {8}\/.*-to-baseline\n$/,
     );
     const after = await run('up', '--json');
     expect(documentOf(after)).toMatchObject({ found: 'managed', version: 3, applied: [{ version: 3 }] });

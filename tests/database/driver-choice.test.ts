@@ -65,7 +65,7 @@ describe('a driver', () => {
       .catch(({ code, message, hint }) => console.log([code, message, hint].join('\\n')));`;
     expect(await printed(program, `--import=${url(register)}`)).toBe(
       'NO_DRIVER\nThe driver better-sqlite3 is not installed.\n' +
-        'Install it ("npm install better-sqlite3"), or choose another driver.',
+        'Install it ("npm install better-sqlite3@12"), or choose another driver.',
     );
     expect(existsSync(join(folder, 'new.db'))).toBe(false);
   });

@@ -263,6 +263,14 @@ describe('a name that is none', () => {
     expect(await place.rows('SELECT * FROM sqlite_schema')).toEqual([]);
   });
 
+  it.each([
+    ['../001_a.sql', 'Give the name without its folder.'],
+    ['sql\\001_a.sql', 'Give the name without its folder.'],
+    ['001_a.down.sql', 'That is a way back; give the name of its migration.'],
+  ])('is refused with what to give instead: %j', async (filename, hint) => {
+    await expect(isPending(db, filename)).rejects.toMatchObject({ code: 'BAD_MIGRATION_NAME', hint });
+  });
+
   it.each([7, null, ['001_a.sql'], {}])('is refused where a caller gives no text: %j', async (filename) => {
     const given = untyped({ filename: '' }, { filename });
     await expect(recordApplied(db, given)).rejects.toMatchObject({ code: 'BAD_OPTION' });

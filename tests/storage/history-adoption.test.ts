@@ -7,6 +7,7 @@ import {
   listBackups,
   openStorage,
   repairHistory,
+  rollBackDatabase,
   upgradeDatabase,
   verifyBackup,
   verifyDatabase,
@@ -216,6 +217,26 @@ describe.each(otherDatabases)('a database of $title', (other) => {
     expect(await verifyBackup(report.backup ?? '')).toMatchObject({ verified: true });
     const again = await upgradeDatabase({ database: place.path, migrations, adopt: true });
     expect(again).toMatchObject({ upToDate: true, adoptedFrom: undefined });
+  });
+});
+
+it('a row without a name is named by its place', async () => {
+  const knex = otherDatabase('knex 3');
+  await knex.make(place.path);
+  await place.run('UPDATE knex_migrations SET name = NULL WHERE id = 1');
+  await expect(adopt(migrationsOf(knex.files))).rejects.toMatchObject({
+    message: expect.stringContaining('row 1 of knex_migrations has no name'),
+  });
+});
+
+it('what another tool has applied is not undone before it is taken over', async () => {
+  const knex = otherDatabase('knex 3');
+  await knex.make(place.path);
+  await expect(
+    rollBackDatabase({ database: place.path, migrations: migrationsOf(knex.files) }),
+  ).rejects.toMatchObject({
+    code: 'NO_WAY_BACK',
+    hint: 'Another tool keeps the history; adopt it first.',
   });
 });
 

@@ -74,7 +74,12 @@ describe.each(['sqlite3', 'better-sqlite3'] as const)('a desktop program with a 
   });
 
   it('does not start where its folder is missing', async () => {
-    expect(await start(bridge, join(scratch.folder, 'none'))).toMatchObject({ kind: 'refused' });
+    const none = join(scratch.folder, 'none');
+    expect(await start(bridge, none)).toMatchObject({ kind: 'refused' });
+    expect(await new MigrationService(bridge, none).runMigrations()).toMatchObject({
+      success: false,
+      errors: [{ code: 'UNREADABLE_MIGRATIONS', filename: undefined }],
+    });
     expect(await scratch.objects()).toEqual([]);
   });
 
