@@ -7,7 +7,6 @@ import type {
 } from '../database/database-bridge.js';
 import { codeOf, databaseError } from '../database/driver-errors.js';
 import { DatabaseError, InvalidOptionError, messageOf, UpgradeBridgeError } from '../errors.js';
-import { splitStatements } from './sql-script.js';
 
 /**
  * What a program of its own has to bring of a connection: two verbs. What it does not have of a `DatabaseBridge` is made of
@@ -82,6 +81,8 @@ class AdaptedBridge implements DatabaseBridge {
       await named(() => this.given.executeScript?.(sql));
       return;
     }
+    // Most programs start without it.
+    const { splitStatements } = await import('./sql-script.js');
     for (const statement of splitStatements(sql)) await named(() => this.given.execute(statement.sql));
   }
 
