@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { pino } from 'pino';
 
 import type { DatabaseBridge, DatabaseDriver, OpenMode } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
@@ -32,6 +33,7 @@ import {
 } from '../../core/storage/database-restore.js';
 import { acquireMigrationLock } from '../../core/storage/migration-lock.js';
 import { dumpDatabase, type DatabaseDump } from '../support/database-dump.js';
+import { drivers } from '../support/drivers.js';
 import { meddlingDriver } from '../support/meddling-driver.js';
 import { startProgram } from '../support/processes.js';
 
@@ -126,6 +128,19 @@ describe.each(modes)('a restore (%s)', (mode) => {
     expect(
       files().filter((name) => !name.startsWith('worlds.db.backup-') && !/-(wal|shm)$/.test(name)),
     ).toEqual(['worlds.db']);
+  });
+
+  test.each(drivers)('says of no other program that it wrote where none did ($name)', async (by) => {
+    const db = await newDatabase(inMode);
+    const before = await contentOf(path());
+    const backup = await createBackup(path(), { driver });
+    await db.executeScript(change);
+    await closeAll();
+    const lines: string[] = [];
+    const logger = pino({ level: 'debug' }, { write: (line: string) => lines.push(line) });
+    await restore(backup.path, { driver: by, logger });
+    expect(await contentOf(path())).toEqual(before);
+    expect(lines.join('')).not.toContain('another program');
   });
 
   test('is seen by connections that are open, which go on', async () => {
