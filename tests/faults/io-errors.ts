@@ -22,7 +22,7 @@ const errors = ['ENOSPC', 'EIO'] as const;
 type SystemError = (typeof errors)[number];
 
 /** Four times as many cases as kills: the whole does every fourth call of each. */
-const thinning = 6;
+const thinning = 8;
 
 const needSpace = /^(pwrite64|ftruncate|mkdir|mkdirat)$/;
 

@@ -111,7 +111,7 @@ async function verdictOn(
 }
 
 /** A new database holds nothing that could be lost, and until a copy is made nothing is written into the old one. */
-const thinning = { new: 4, backup: 2 };
+const thinning = { new: 6, backup: 2 };
 
 async function killEverywhere(settings: Settings, kind: Kind): Promise<Finding> {
   const { backup, database: origin } = kind;
@@ -166,7 +166,7 @@ async function killRecovery(settings: Settings, journal: Journal): Promise<Findi
   const failures: string[] = [];
   let [first, second] = [0, 0];
   const writes = recorded.filter(({ call, file }) => call === 'pwrite64' && !file.endsWith('-shm'));
-  const firstPoints = everyNth(writes, Math.ceil(writes.length / Math.max(2, 12 / settings.stride)));
+  const firstPoints = everyNth(writes, Math.ceil(writes.length / Math.max(2, 8 / settings.stride)));
   await withInspectors(scenario, workers, (inspectors) =>
     forEachAtOnce(firstPoints, inspectors, async (point, inspector) => {
       const lane = inspectors.indexOf(inspector);
@@ -185,7 +185,7 @@ async function killRecovery(settings: Settings, journal: Journal): Promise<Findi
       const recovery = await traceUpgrade(database, { flags: flagsOf(scenario) });
       const calls = recovery.calls;
       const points = recoveryPoints(again, calls);
-      for (const next of everyNth(points, Math.ceil(points.length / Math.max(3, 12 / settings.stride)))) {
+      for (const next of everyNth(points, Math.ceil(points.length / Math.max(3, 8 / settings.stride)))) {
         const name = `killed at ${describePoint(point)} and again at ${describePoint(next)}, ${scenario.name}`;
         await start();
         const twice = await killOpening(database, next, flagsOf(scenario));
