@@ -132,7 +132,7 @@ export type {
   AttemptStatus,
   Origin,
   ToleratedViolations,
-} from './storage/migration-history.js';
+} from './storage/history-row.js';
 export type { SchemaDifference } from './storage/schema-comparison.js';
 export type { Drift } from './storage/schema-mending.js';
 export { worldLegacyVersions, worldMigrationsDir } from './storage/world-migrations.js';

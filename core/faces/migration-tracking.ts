@@ -5,7 +5,7 @@ import { ensureHistoryTable, isPending, listApplied, recordApplied } from '../do
 import type { HistoryAccessOptions, RecordedFile } from '../storage/history-access.js';
 import { asBridge, type InjectedBridge } from '../storage/injected-bridge.js';
 import { historyTableOf } from '../storage/history-table.js';
-import type { AppliedMigration } from '../storage/migration-history.js';
+import type { AppliedMigration } from '../storage/history-row.js';
 import { withoutConnection } from './connection-secrecy.js';
 
 export interface MigrationTrackingOptions extends HistoryAccessOptions {

@@ -6,7 +6,7 @@ import { changesSchema, evidenceOf, misfits, unrecordedWork } from './baseline-e
 import { probeDatabase, userVersionFor, type ManagedState } from './database-state.js';
 import type { HistoryChange } from './history-change.js';
 import { isChanged, type Match, type MatchKind } from './history-matching.js';
-import { attemptAt, type Attempt } from './migration-history.js';
+import { attemptAt, type Attempt } from './history-row.js';
 import type { ReplayStep } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import type { OtherHistory } from './other-history.js';

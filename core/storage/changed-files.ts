@@ -1,5 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { isChanged, readKeptTexts, type AppliedMigration, type HistoryTable } from './migration-history.js';
+import { isChanged, type AppliedMigration } from './history-row.js';
+import type { HistoryTable } from './history-table.js';
+import { readKeptTexts } from './migration-history.js';
 import { changedMigrations } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import { fileDifference } from './text-difference.js';

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 
 import { MigrationFileError, messageOf } from '../errors.js';
 import type { SqlValue } from '../database/database-bridge.js';
-import { historyTableOf } from './migration-history.js';
+import { historyTableOf } from './history-table.js';
 import type { MigrationFileOptions } from './migration-files.js';
 import { textOf } from './migration-text.js';
 import type { Statement } from './migration.js';

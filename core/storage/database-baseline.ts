@@ -3,7 +3,7 @@ import { InvalidOptionError, UpgradeBridgeError } from '../errors.js';
 import { changesSchema, evidenceOf, findBaseline, misfits } from './baseline-evidence.js';
 import { userVersionFor } from './database-state.js';
 import { changeHistory, probeOwn, type HistoryChange, type HistoryChangeOptions } from './history-change.js';
-import { attemptAt, type Attempt } from './migration-history.js';
+import { attemptAt, type Attempt } from './history-row.js';
 import { replayMigrations, type Replay, type ReplayStep } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { compareSchemas, type SchemaDifference } from './schema-comparison.js';

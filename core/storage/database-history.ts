@@ -2,7 +2,9 @@ import { resolveDriver } from '../database/drivers.js';
 import { FileAccessError } from '../errors.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
-import { hasHistory, historyTableOf, readHistory, type AppliedMigration } from './migration-history.js';
+import type { AppliedMigration } from './history-row.js';
+import { hasHistory, historyTableOf } from './history-table.js';
+import { readHistory } from './migration-history.js';
 import type { MigrationSource } from './upgrade-options.js';
 
 /**

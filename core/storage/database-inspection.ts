@@ -12,15 +12,12 @@ import {
 } from './database-state.js';
 import { fileStatuses, type FileStatus } from './file-status.js';
 import { claimDifferences } from './legacy-evidence.js';
-import { appliedTwice } from './history-chain.js';
+import { appliedTwice, tamperedHistory } from './history-chain.js';
 import { findSigns } from './history-tampering.js';
 import { LegacyBridge, looksTampered } from './legacy-migrations.js';
-import {
-  readHistory,
-  readHistoryShape,
-  tamperedHistory,
-  type AppliedMigration,
-} from './migration-history.js';
+import type { AppliedMigration } from './history-row.js';
+import { readHistoryShape } from './history-table.js';
+import { readHistory } from './migration-history.js';
 import { isUpToDate, planMigrations, type MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import { summarise, type OtherHistory, type OtherHistorySummary } from './other-history.js';

@@ -1,6 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { messageOf, isSqliteError } from '../errors.js';
-import { readHistoryShape, type HistoryTable, type ToleratedViolations } from './migration-history.js';
+import type { ToleratedViolations } from './history-row.js';
+import { readHistoryShape, type HistoryTable } from './history-table.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 

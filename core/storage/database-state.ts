@@ -9,13 +9,9 @@ import {
 } from '../errors.js';
 import { matchHistory } from './history-matching.js';
 import { weighEvidence, type FileEvidence, type LegacyVersions } from './legacy-evidence.js';
-import {
-  appliedMigrations,
-  readHistory,
-  readHistoryShape,
-  type AppliedMigration,
-  type HistoryTable,
-} from './migration-history.js';
+import { appliedMigrations, type AppliedMigration } from './history-row.js';
+import { readHistoryShape, type HistoryTable } from './history-table.js';
+import { readHistory } from './migration-history.js';
 import type { Replay } from './migration-replay.js';
 import { describeHistory, type OtherHistory } from './other-history.js';
 import { findOtherHistories, userVersionHistory } from './other-history-reading.js';

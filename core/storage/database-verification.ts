@@ -14,12 +14,9 @@ import {
 } from './database-state.js';
 import { LegacyBridge } from './legacy-migrations.js';
 import { newViolations } from './migration-guards.js';
-import {
-  findTampering,
-  toleratedViolations,
-  type HistoryTable,
-  type ToleratedViolations,
-} from './migration-history.js';
+import { findTampering } from './history-chain.js';
+import { toleratedViolations, type ToleratedViolations } from './history-row.js';
+import type { HistoryTable } from './history-table.js';
 import { planMigrations, type MigrationPlan } from './migration-plan.js';
 import { replayApplied, replayMigrations } from './migration-replay.js';
 import type { Migration } from './migration.js';

@@ -1,5 +1,5 @@
 import type { FileEvidence } from './legacy-evidence.js';
-import { appliedMigrations, isChanged, type AppliedMigration, type Origin } from './migration-history.js';
+import { appliedMigrations, isChanged, type AppliedMigration, type Origin } from './history-row.js';
 import type { MigrationPlan } from './migration-plan.js';
 import type { Migration } from './migration.js';
 

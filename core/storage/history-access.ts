@@ -3,18 +3,9 @@ import { withinTransaction } from '../database/transaction.js';
 import { AlreadyRecordedError, InvalidOptionError } from '../errors.js';
 import { findKeptHistories, LARGEST_USER_VERSION, readUserVersion } from './database-state.js';
 import { inWords, migrationName } from './migration-files.js';
-import {
-  ensureHistory,
-  hasHistory,
-  historyTableOf,
-  readAttempts,
-  readHistoryShape,
-  recordAttempt,
-  refuseTrigger,
-  type AppliedMigration,
-  type Attempt,
-  type HistoryTable,
-} from './migration-history.js';
+import type { AppliedMigration, Attempt } from './history-row.js';
+import { hasHistory, historyTableOf, readHistoryShape, type HistoryTable } from './history-table.js';
+import { ensureHistory, readAttempts, recordAttempt, refuseTrigger } from './migration-history.js';
 import { checkedWaitMs } from './migration-lock.js';
 import { otherHistory } from './other-history.js';
 import { shown } from './values.js';

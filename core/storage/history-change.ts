@@ -5,24 +5,16 @@ import { resolveDatabaseFile } from './database-file.js';
 import { takeInventory, type Inventory } from './database-inventory.js';
 import { readDatabase, readPatiently } from './database-reading.js';
 import { probeDatabase, type OccupiedState, type ProbedState } from './database-state.js';
-import { chainRows } from './history-chain.js';
+import { chainRows, findTampering } from './history-chain.js';
 import {
   guardAgainstLeftovers,
   guardAgainstLoss,
   markTransaction,
   type GuardedStep,
 } from './migration-guards.js';
-import {
-  appliedMigrations,
-  ensureHistory,
-  findTampering,
-  readHistory,
-  recordAttempt,
-  type Attempt,
-  type HistoryTable,
-  type ToleratedViolations,
-} from './migration-history.js';
-import { anotherName } from './history-table.js';
+import { appliedMigrations, type Attempt, type ToleratedViolations } from './history-row.js';
+import { ensureHistory, readHistory, recordAttempt } from './migration-history.js';
+import { anotherName, type HistoryTable } from './history-table.js';
 import { otherHistory } from './other-history.js';
 import { underLock } from './migration-runner.js';
 import type { CheckViolations } from './check-violations.js';

@@ -1,7 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { chainRows } from './history-chain.js';
 import { missingColumns, sealColumn, type HistoryTable } from './history-table.js';
-import { ensureHistory, type AppliedMigration } from './migration-history.js';
+import type { AppliedMigration } from './history-row.js';
+import { ensureHistory } from './migration-history.js';
 import type { Migration } from './migration.js';
 
 /**

@@ -1,6 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { userVersionFor, type DatabaseState, type ProbedState } from './database-state.js';
-import { findTampering, type HistoryTable } from './migration-history.js';
+import { findTampering } from './history-chain.js';
+import type { HistoryTable } from './history-table.js';
 
 /**
  * Finds every sign that a history was changed by hand: in its rows, also where all of them are gone, and in a user_version

@@ -2,7 +2,9 @@ import type { DatabaseBridge } from '../database/database-bridge.js';
 import type { ManagedState } from './database-state.js';
 import { parseDown, parseMigration } from './migration-files.js';
 import { checksumOf } from './migration-text.js';
-import { isOtherFile, readKeptTexts, type HistoryTable } from './migration-history.js';
+import { isOtherFile } from './history-row.js';
+import type { HistoryTable } from './history-table.js';
+import { readKeptTexts } from './migration-history.js';
 import type { Migration } from './migration.js';
 
 /**

@@ -2,7 +2,7 @@ import type { DatabaseBridge } from '../database/database-bridge.js';
 import { isSqliteError, messageOf, UpgradeBridgeError } from '../errors.js';
 import type { FileEvidence } from './legacy-evidence.js';
 import { footprint, type SchemaElement } from './migration-footprint.js';
-import type { HistoryTable } from './migration-history.js';
+import type { HistoryTable } from './history-table.js';
 import type { ReplayStep } from './migration-replay.js';
 import type { CheckViolations } from './check-violations.js';
 import { columnsOf } from './schema-comparison.js';

@@ -15,7 +15,7 @@ import type { ChangeTerms } from './change-terms.js';
 import { completeFile } from './legacy-completion.js';
 import { weighEvidence } from './legacy-evidence.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
-import { attemptAt, refuseTampering, type Attempt } from './migration-history.js';
+import { attemptAt, type Attempt } from './history-row.js';
 import {
   isUpToDate,
   planMigrations,
@@ -24,7 +24,7 @@ import {
   type MigrationPlan,
 } from './migration-plan.js';
 import { refuseUnmetRequirements, refuseWithoutDatabase } from './migration-requirements.js';
-import { appliedTwice } from './history-chain.js';
+import { appliedTwice, refuseTampering } from './history-chain.js';
 import { fillHistory } from './history-filling.js';
 import { findSigns } from './history-tampering.js';
 import { keptMigrations } from './kept-migrations.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { MigrationFileError, messageOf } from '../errors.js';
 import { systemErrorCode } from './file-system.js';
 import { readHeader } from './migration-header.js';
-import { historyTableOf } from './migration-history.js';
+import { historyTableOf } from './history-table.js';
 import { checksumOf, textOf } from './migration-text.js';
 import type { DownScript, Migration } from './migration.js';
 import { checkScript, refuseForbidden } from './sql-script.js';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { isSqliteError, MigrationFailedError, type FailurePlace } from '../errors.js';
 import { foreignKeyName, type Inventory, type NamedObject } from './database-inventory.js';
-import type { ToleratedViolations } from './migration-history.js';
+import type { ToleratedViolations } from './history-row.js';
 import type { Directives } from './migration.js';
 import { foldName, shownName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';

@@ -6,7 +6,7 @@ import {
 } from '../errors.js';
 import type { DatabaseState, ManagedState } from './database-state.js';
 import type { FileEvidence } from './legacy-evidence.js';
-import { isChanged, isOtherFile, type AppliedMigration } from './migration-history.js';
+import { isChanged, isOtherFile, type AppliedMigration } from './history-row.js';
 import type { Migration } from './migration.js';
 import { anotherName } from './history-table.js';
 import { otherHistory } from './other-history.js';

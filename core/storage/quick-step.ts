@@ -5,7 +5,7 @@ import { tryTransaction } from '../database/transaction.js';
 import { LARGEST_USER_VERSION } from './database-state.js';
 import type { HistoryTable } from './history-table.js';
 import { canDoNoHarm, makesRules, plainTables } from './migration-effect.js';
-import { attemptAt, linkedRow, type Attempt } from './migration-history.js';
+import { attemptAt, linkedRow, type Attempt } from './history-row.js';
 import type { Migration } from './migration.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import type { UpgradeWork } from './upgrade-request.js';

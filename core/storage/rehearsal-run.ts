@@ -10,7 +10,7 @@ import {
 } from '../errors.js';
 import type { ChangeTerms } from './change-terms.js';
 import { changeDatabase } from './legacy-migrations.js';
-import { historyTableOf } from './migration-history.js';
+import { historyTableOf } from './history-table.js';
 import type { RehearsalCopy } from './rehearsal-copy.js';
 import { RowObserver, type TouchedRows } from './touched-rows.js';
 import type { UpgradeOptions } from './upgrade-options.js';

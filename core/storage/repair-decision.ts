@@ -6,13 +6,9 @@ import { stateLabel, userVersionFor, type ManagedState } from './database-state.
 import { findSigns } from './history-tampering.js';
 import { probeOwn, type HistoryChange } from './history-change.js';
 import { newViolations } from './migration-guards.js';
-import {
-  refuseTampering,
-  toleratedViolations,
-  type AppliedMigration,
-  type HistoryTable,
-  type ToleratedViolations,
-} from './migration-history.js';
+import { refuseTampering } from './history-chain.js';
+import { toleratedViolations, type AppliedMigration, type ToleratedViolations } from './history-row.js';
+import type { HistoryTable } from './history-table.js';
 import { refuseChanged, refuseMissing, refuseNewer } from './migration-plan.js';
 import { replayMigrations } from './migration-replay.js';
 import type { Migration } from './migration.js';

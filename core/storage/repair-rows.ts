@@ -1,5 +1,5 @@
 import type { ManagedState } from './database-state.js';
-import { attemptAt, type AppliedMigration, type Attempt, type AttemptDetails } from './migration-history.js';
+import { attemptAt, type AppliedMigration, type Attempt, type AttemptDetails } from './history-row.js';
 import type { Migration } from './migration.js';
 
 /** The rows that a repair adds to the history: one for each migration that it concerns, with what was done. */

@@ -9,7 +9,7 @@ import {
   type AllowedLoss,
   type GuardedStep,
 } from './migration-guards.js';
-import type { HistoryTable } from './migration-history.js';
+import type { HistoryTable } from './history-table.js';
 import type { RollBack } from './migration-plan.js';
 import { runDown } from './migration-replay.js';
 import type { Migration } from './migration.js';

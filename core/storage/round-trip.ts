@@ -5,7 +5,7 @@ import { resolveDriver } from '../database/drivers.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import { upTo, type ChangeTerms } from './change-terms.js';
-import { historyTableOf } from './migration-history.js';
+import { historyTableOf } from './history-table.js';
 import { hasWayBack } from './migration-plan.js';
 import type { Migration } from './migration.js';
 import type { RehearsalCopy } from './rehearsal-copy.js';

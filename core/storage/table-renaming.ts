@@ -3,7 +3,7 @@ import { isSqliteError, type DatabaseError } from '../errors.js';
 import { adoptionMismatch } from './adoption-mismatch.js';
 import { probeDatabase } from './database-state.js';
 import { occupied } from './history-change.js';
-import type { HistoryTable } from './migration-history.js';
+import type { HistoryTable } from './history-table.js';
 import { findOtherHistories } from './other-history-reading.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';

@@ -2,7 +2,7 @@ import type { Logger } from '../logger.js';
 import type { Inventory } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
-import type { Attempt, ToleratedViolations } from './migration-history.js';
+import type { Attempt, ToleratedViolations } from './history-row.js';
 import { isUpToDate } from './migration-plan.js';
 import type { OtherTool } from './other-history.js';
 import type { OwnTrigger } from './own-triggers.js';

@@ -11,15 +11,8 @@ import {
   newViolations,
   type GuardedStep,
 } from './migration-guards.js';
-import {
-  appliedMigrations,
-  attemptAt,
-  ensureHistory,
-  readHistory,
-  recordAttempt,
-  recordAttempts,
-  type Attempt,
-} from './migration-history.js';
+import { appliedMigrations, attemptAt, type Attempt } from './history-row.js';
+import { ensureHistory, readHistory, recordAttempt, recordAttempts } from './migration-history.js';
 import { isUpToDate, refuseOutsideTransaction, type RollBack } from './migration-plan.js';
 import { runAlone, runDown, runUp } from './migration-replay.js';
 import { effectOf, isHarmless } from './migration-effect.js';

@@ -8,7 +8,8 @@ import {
   recogniseDatabase,
   userVersionFor,
 } from '../../core/storage/database-state.js';
-import { attemptAt, ensureHistory, recordAttempt } from '../../core/storage/migration-history.js';
+import { attemptAt } from '../../core/storage/history-row.js';
+import { ensureHistory, recordAttempt } from '../../core/storage/migration-history.js';
 import { replayMigrations } from '../../core/storage/migration-replay.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { historyTable } from '../support/history-table.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { fileStatuses, type FileState } from '../../core/storage/file-status.js';
 import type { FileEvidence } from '../../core/storage/legacy-evidence.js';
-import type { AppliedMigration } from '../../core/storage/migration-history.js';
+import type { AppliedMigration } from '../../core/storage/history-row.js';
 import { parseMigration } from '../../core/storage/migration-files.js';
 import type { Migration } from '../../core/storage/migration.js';
 

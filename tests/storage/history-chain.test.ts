@@ -11,7 +11,7 @@ import {
   type UpgradeOptions,
 } from '../../core/index.js';
 import { checksumOf } from '../../core/storage/migration-text.js';
-import { findTampering } from '../../core/storage/migration-history.js';
+import { findTampering } from '../../core/storage/history-chain.js';
 import { hashesIn } from '../support/database-copy.js';
 import { drivers } from '../support/drivers.js';
 import { historyTable } from '../support/history-table.js';

@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 
 import type { DatabaseBridge } from '../../core/database/database-bridge.js';
 import { changeHistory, type HistoryChange } from '../../core/storage/history-change.js';
-import { attemptAt } from '../../core/storage/migration-history.js';
+import { attemptAt } from '../../core/storage/history-row.js';
 import { DatabaseFolder } from '../support/database-folder.js';
 import { openLegacy } from '../support/legacy-driver.js';
 import { migrationOf, migrationsOf } from '../support/migration-values.js';

@@ -6,13 +6,12 @@ import { join } from 'node:path';
 import type { DatabaseBridge } from '../../core/database/database-bridge.js';
 import { upgradeDatabase } from '../../core/index.js';
 import { probeDatabase } from '../../core/storage/database-state.js';
+import { findTampering } from '../../core/storage/history-chain.js';
+import { appliedMigrations, attemptAt } from '../../core/storage/history-row.js';
+import { readHistoryShape } from '../../core/storage/history-table.js';
 import {
-  appliedMigrations,
-  attemptAt,
   ensureHistory,
-  findTampering,
   readHistory,
-  readHistoryShape,
   readKeptTexts,
   recordAttempt,
 } from '../../core/storage/migration-history.js';

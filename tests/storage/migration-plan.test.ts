@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ForeignDatabaseError, HistoryConflictError, NewerDatabaseError } from '../../core/errors.js';
 import type { DatabaseState } from '../../core/storage/database-state.js';
 import type { FileEvidence } from '../../core/storage/legacy-evidence.js';
-import { appliedMigrations, type AppliedMigration } from '../../core/storage/migration-history.js';
+import { appliedMigrations, type AppliedMigration } from '../../core/storage/history-row.js';
 import { isUpToDate, planMigrations, type MigrationPlan } from '../../core/storage/migration-plan.js';
 import type { Migration } from '../../core/storage/migration.js';
 import { migrationOf } from '../support/migration-values.js';
