@@ -4,12 +4,13 @@ import { basename, join } from 'node:path';
 import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
 import { BackupError, FileAccessError, InvalidOptionError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
+import { readDataVersion } from './data-version.js';
 import type { DatabaseFile } from './database-file.js';
 import { nameReadError, readUserVersion } from './database-state.js';
 import { systemErrorCode } from './file-system.js';
 import { databaseBytes, largestTableBytes, requireSpace } from './free-space.js';
 import { isProcessAlive } from './partial-files.js';
-import { copyDatabase, copySnapshot, dataVersion } from './verified-copy.js';
+import { copyDatabase, copySnapshot } from './verified-copy.js';
 
 /** Room for what grows besides: the history, the schema, the lock. */
 const SURPLUS_BYTES = 1024 ** 2;
@@ -92,12 +93,12 @@ async function copyInto(
   { driver, fullCheckBytes, signal }: RehearsalCopyOptions,
 ): Promise<RehearsalCopy> {
   const copying = { driver, fullCheckBytes, signal };
-  const version = await dataVersion(source);
+  const version = await readDataVersion(source);
   let sizeBytes: number;
   try {
     ({ sizeBytes } = await copyDatabase(source, path, 'refuse', copying));
   } catch (error) {
-    const wasWritten = error instanceof BackupError && (await dataVersion(source)) !== version;
+    const wasWritten = error instanceof BackupError && (await readDataVersion(source)) !== version;
     if (!wasWritten) throw error;
     ({ sizeBytes } = await copySnapshot(source, path, 'refuse', copying));
   }

@@ -1,13 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import { readDataVersion } from './data-version.js';
 import { takeInventory, type Inventory, type InventoryOptions } from './database-inventory.js';
 import type { HistoryTable } from './history-table.js';
 import type { MigrationEffect } from './migration-effect.js';
-
-/** "PRAGMA data_version": changes when another connection has committed, and never by our own doing. */
-export async function readDataVersion(db: DatabaseBridge): Promise<number> {
-  const [row] = await db.query('PRAGMA data_version');
-  return Number(row?.data_version);
-}
 
 /** The inventory of a database on the way through its steps: nothing is counted again that is known to be as it was. */
 export class StockTaking {

@@ -1,6 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withSnapshot, withTransaction } from '../database/transaction.js';
 import { messageOf, MigrationFailedError } from '../errors.js';
+import { readDataVersion } from './data-version.js';
 import { findCheckViolations } from './database-integrity.js';
 import type { Inventory } from './database-inventory.js';
 import { LARGEST_USER_VERSION, type DatabaseState } from './database-state.js';
@@ -20,7 +21,7 @@ import type { Migration } from './migration.js';
 import { blameTriggers, isOfTriggers, type OwnTrigger } from './own-triggers.js';
 import { applyQuickly, quickMigration, readStanding, withoutMigration, type Standing } from './quick-step.js';
 import { refuseLosses, rollBackStep, tryToUndo } from './rollback-trial.js';
-import { readDataVersion, StockTaking } from './stock-taking.js';
+import { StockTaking } from './stock-taking.js';
 import type { CheckViolations } from './check-violations.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
 import { BackupError, InvalidOptionError, isSqliteError } from '../errors.js';
+import { readDataVersion } from './data-version.js';
 import { copyFailure, refuseWhenAborted, unlikeItsSource } from './copy-failures.js';
 import { checkIntegrity } from './database-integrity.js';
 import { pictureDifferences, pictureOf, takePicture, type DatabasePicture } from './database-picture.js';
@@ -51,7 +52,7 @@ export async function copyDatabase(
   options: CopyOptions,
 ): Promise<CopiedDatabase> {
   const picture = takePicture;
-  const version = await dataVersion(source);
+  const version = await readDataVersion(source);
   try {
     const copy = (partial: string): Promise<unknown> => source.execute('VACUUM INTO ?', [partial]);
     return await makeAndVerify(source, target, onTaken, options, { version, picture, copy });
@@ -80,7 +81,7 @@ export async function copySnapshot(
     // The transaction sees what stands when it first reads.
     await source.query('SELECT 1 FROM sqlite_schema LIMIT 1');
     const copy = (partial: string): Promise<void> => source.backupTo(partial);
-    const way = { version: await dataVersion(source), picture: pictureOf, copy };
+    const way = { version: await readDataVersion(source), picture: pictureOf, copy };
     return makeAndVerify(source, target, onTaken, options, way);
   });
 }
@@ -103,14 +104,7 @@ export async function findFaults(
   sizeBytes: number,
   fullCheckBytes = defaultFullCheckBytes,
 ): Promise<readonly string[]> {
-  if (sizeBytes > fullCheckBytes) return (await checkIntegrity(db, 'quick')).damage;
-  try {
-    return (await checkIntegrity(db, 'full')).damage;
-  } catch (error) {
-    // An index on a function that only the application has cannot be held against its table here.
-    if (!(isSqliteError(error, 'SQLITE_ERROR') && error.message.includes('unknown function'))) throw error;
-    return (await checkIntegrity(db, 'quick')).damage;
-  }
+  return (await checkIntegrity(db, sizeBytes > fullCheckBytes ? 'quick' : 'full')).damage;
 }
 
 /** @throws InvalidOptionError when the option is given and not a number of bytes */
@@ -147,7 +141,7 @@ export async function withInterrupt<Result>(
 
 /** How a copy is made, and what it is compared with. */
 interface WayToCopy {
-  /** What `dataVersion` was when it began. */
+  /** What `readDataVersion` said when it began. */
   readonly version: number;
   readonly picture: (source: LocalBridge) => Promise<DatabasePicture>;
   readonly copy: (partial: string) => Promise<unknown>;
@@ -173,7 +167,7 @@ async function makeAndVerify(
         const faults = await findFaults(check, size, options.fullCheckBytes);
         refuseWhenAborted(signal);
         const differences = pictureDifferences(expected, await takePicture(check));
-        if ((await dataVersion(source)) !== version) {
+        if ((await readDataVersion(source)) !== version) {
           throw new BackupError('BACKUP_FAILED', `"${source.location}" was changed while it was copied.`, {
             hint: 'Try again when no other program writes.',
           });
@@ -232,12 +226,6 @@ async function inheritPermissions(source: string, target: string): Promise<void>
   const { mode, uid, gid } = await stat(source);
   if (process.getuid?.() === 0) await chown(target, uid, gid);
   await chmod(target, mode & 0o777);
-}
-
-/** A number that changes when another connection has written to the database ("PRAGMA data_version"). */
-export async function dataVersion(db: LocalBridge): Promise<number> {
-  const [row] = await db.query('PRAGMA data_version');
-  return Number(row?.data_version);
 }
 
 /** Whether VACUUM stumbled over what the database is, rather than over the disk, a lock or damage. */
