@@ -50,7 +50,6 @@ export interface Adoption extends HistoryChange {
   readonly pending: readonly string[];
   /** In what the schema is not what the recorded files make, or has of others already, as sentences. */
   readonly differences: readonly string[];
-  readonly foundUserVersion: number;
 }
 
 /**
@@ -97,13 +96,12 @@ export async function decideAdoption(
     attempts: recorded.map(({ attempt }) => attempt),
     tolerated: (_before, { violations }) => (violations.length === 0 ? undefined : violations),
     standing: claimed.map(({ version }) => version),
-    userVersion: userVersionFor(claimed),
+    userVersion: { found: probed.userVersion, set: userVersionFor(claimed) },
     history,
     renamed,
     files: recorded.map(({ file }) => file),
     pending: migrations.filter(({ version }) => !versions.has(version)).map(({ filename }) => filename),
     differences,
-    foundUserVersion: probed.userVersion,
   };
 }
 
@@ -152,13 +150,12 @@ function nothingToDo({ applied, userVersion }: ManagedState): Adoption {
     attempts: [],
     tolerated: () => undefined,
     standing: applied.map(({ version }) => version),
-    userVersion,
+    userVersion: { found: userVersion, set: userVersion },
     history: undefined,
     renamed: undefined,
     files: [],
     pending: [],
     differences: [],
-    foundUserVersion: userVersion,
   };
 }
 

@@ -51,7 +51,6 @@ interface Baseline extends HistoryChange {
   readonly pending: readonly string[];
   readonly next: BaselineReport['next'];
   readonly extras: readonly SchemaDifference[];
-  readonly foundUserVersion: number;
 }
 
 /**
@@ -82,7 +81,7 @@ export async function baselineDatabase(options: BaselineOptions): Promise<Baseli
       return decideBaseline(db, source, (await replay).steps, options.at);
     },
   );
-  const { files, pending, next, extras, foundUserVersion: found, userVersion: set } = change;
+  const { files, pending, next, extras, userVersion } = change;
   return {
     database: options.database,
     dryRun: options.dryRun ?? false,
@@ -91,7 +90,7 @@ export async function baselineDatabase(options: BaselineOptions): Promise<Baseli
     pending,
     next,
     extras,
-    userVersion: { found, set },
+    userVersion,
     backup,
     ms: Math.round(performance.now() - started),
   };
@@ -106,7 +105,7 @@ async function decideBaseline(
   const probed = await probeOwn(db, historyTable);
   if (probed.kind === 'managed')
     throw mismatch('The database has a history already.', 'Upgrade it ("upgrade-bridge up").');
-  const { schema, userVersion: foundUserVersion } = probed;
+  const { schema, userVersion } = probed;
   if (isEmptySchema(schema))
     throw mismatch(
       'There is nothing in the database that could be recorded.',
@@ -127,7 +126,7 @@ async function decideBaseline(
     attempts: recorded.map(({ migration }, index) => attemptFor(migration, files[index])),
     tolerated: (_before, { violations }) => (violations.length === 0 ? undefined : violations),
     standing: standing.map(({ version }) => version),
-    userVersion: userVersionFor(standing),
+    userVersion: { found: userVersion, set: userVersionFor(standing) },
     files,
     pending: migrations.slice(recorded.length).map(({ filename }) => filename),
     next:
@@ -138,7 +137,6 @@ async function decideBaseline(
             misfits: misfits(schema, steps.slice(0, steps.indexOf(nextStep) + 1)),
           },
     extras: compareSchemas(final, schema).filter(({ kind }) => kind === 'extra'),
-    foundUserVersion,
   };
 }
 

@@ -121,7 +121,7 @@ async function adopt(
     files,
     pending,
     differences,
-    userVersion: { found: change.foundUserVersion, set: change.userVersion },
+    userVersion: change.userVersion,
     backup,
     ms: Math.round(performance.now() - started),
   };

@@ -49,7 +49,8 @@ export interface HistoryChange {
   readonly tolerated: (before: Inventory, after: Inventory) => readonly ToleratedViolations[] | undefined;
   /** The versions that stand applied afterwards, in their order. */
   readonly standing: readonly number[];
-  readonly userVersion: number;
+  /** What `PRAGMA user_version` says, and what it says afterwards. */
+  readonly userVersion: { readonly found: number; readonly set: number };
 }
 
 /** What was decided and done. */
@@ -190,7 +191,7 @@ async function record(
     const details = isLast && violations !== undefined ? { ...attempt.details, violations } : attempt.details;
     await recordAttempt(db, table, { ...attempt, details });
   }
-  await db.executeScript(`PRAGMA user_version = ${change.userVersion}`);
+  await db.executeScript(`PRAGMA user_version = ${change.userVersion.set}`);
   await prove(db, table, change);
 }
 

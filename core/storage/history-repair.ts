@@ -72,7 +72,7 @@ export async function repairHistory(options: RepairOptions): Promise<RepairRepor
     { title: 'The repair', label: 'repair' },
     (db, source) => decideRepair(db, source, wishes),
   );
-  const { foundUserVersion: found, userVersion: expected } = change;
+  const { found, set: expected } = change.userVersion;
   return {
     database: options.database,
     dryRun: options.dryRun ?? false,

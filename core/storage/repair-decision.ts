@@ -42,7 +42,6 @@ export interface RepairDecision extends HistoryChange {
   readonly markedPending: readonly MarkedMigration[];
   readonly mended: readonly Drift[];
   readonly unmended: readonly Drift[];
-  readonly foundUserVersion: number;
 }
 
 /**
@@ -102,14 +101,13 @@ export async function decideRepair(
     attempts: rows.attempts(),
     tolerated: (before, after) => tolerated(state, before, after),
     standing: standing.map(({ version }) => version),
-    userVersion,
+    userVersion: { found: state.userVersion, set: userVersion },
     acceptedTampering: tampering,
     acceptedChanges: [...changes, ...waysBack],
     markedApplied,
     markedPending,
     mended: mending.mended,
     unmended: mending.unmended,
-    foundUserVersion: state.userVersion,
   };
 }
 

@@ -43,7 +43,7 @@ describe.each(journalModes)('a change of the history, in %s mode', (journal) => 
         attempts: [attemptAt(second, done)],
         tolerated: () => undefined,
         standing: [1, 2],
-        userVersion: 2,
+        userVersion: { found: 1, set: 2 },
         ...decision,
       });
     return changeHistory({ database: place.path, migrations, backup: false }, subject, decide);
@@ -109,7 +109,7 @@ describe.each(journalModes)('a change of the history, in %s mode', (journal) => 
         attempts: rows[0]?.rows === 2 ? [attemptAt(second, done)] : [],
         tolerated: () => undefined,
         standing: [1, 2],
-        userVersion: 2,
+        userVersion: { found: 1, set: 2 },
       };
     };
     const { change: decided } = await changeHistory({ database: place.path, migrations }, subject, decide);
