@@ -10,6 +10,7 @@ const rows = [
   ['database-baseline', 'database-rollback', 'history-repair', 'rehearsal', 'upgrade-all'],
   ['repair-decision', 'upgrade-plan'],
   ['database-inspection', 'database-verification', 'history-access'],
+  ['database-change'],
   ['legacy-migrations'],
   ['history-adoption', 'adoption-decision'],
   ['history-change'],

@@ -33,7 +33,7 @@ export async function changeTarget(
   options: TargetOptions,
   terms: ChangeTerms,
 ): Promise<UpgradeReport> {
-  const { changeConnection, changeDatabase } = await import('../storage/legacy-migrations.js');
+  const { changeConnection, changeDatabase } = await import('../storage/database-change.js');
   return typeof target === 'string'
     ? changeDatabase({ ...options, database: target }, terms)
     : changeConnection(target, options, terms);

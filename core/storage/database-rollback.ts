@@ -4,7 +4,7 @@ import { readPatiently } from './database-reading.js';
 import { readUserVersion } from './database-state.js';
 import { inspectDatabase } from './database-inspection.js';
 import type { ChangeTerms } from './change-terms.js';
-import { changeDatabase } from './legacy-migrations.js';
+import { changeDatabase } from './database-change.js';
 import { refuseUnknownOptions } from './known-options.js';
 import type { AllowedLoss } from './migration-guards.js';
 import { changeOptionNames, resolveSettings, type UpgradeOptions } from './upgrade-options.js';

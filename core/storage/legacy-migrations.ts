@@ -1,7 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { MigrationFailedError, OtherHistoryError, UpgradeBridgeError } from '../errors.js';
-import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
-import { readPatiently } from './database-reading.js';
+import { MigrationFailedError, UpgradeBridgeError } from '../errors.js';
+import type { DatabaseFile } from './database-file.js';
 import {
   needsReplay,
   probeDatabase,
@@ -10,12 +9,9 @@ import {
   type DatabaseState,
   type ProbedState,
 } from './database-state.js';
-import { adoptConnection, adoptHistory, type AdoptReport } from './history-adoption.js';
 import type { ChangeTerms } from './change-terms.js';
-import { completeFile } from './legacy-completion.js';
-import { weighEvidence } from './legacy-evidence.js';
+import { adoptBaseline } from './legacy-baseline.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
-import { attemptAt, type Attempt } from './history-row.js';
 import {
   isUpToDate,
   planMigrations,
@@ -33,14 +29,9 @@ import { runMigrations } from './migration-runner.js';
 import type { Migration } from './migration.js';
 import { ownTriggers, type OwnTrigger } from './own-triggers.js';
 import { compareSchemas } from './schema-comparison.js';
-import { readSchema, type SchemaSnapshot } from './schema-snapshot.js';
-import {
-  resolveProgress,
-  resolveSettings,
-  type ConnectionUpgradeOptions,
-  type UpgradeOptions,
-} from './upgrade-options.js';
-import { resolveSource, sealDatabase, type ResolvedSource } from './upgrade-source.js';
+import { readSchema } from './schema-snapshot.js';
+import { resolveProgress, resolveSettings, type UpgradeOptions } from './upgrade-options.js';
+import { sealDatabase, type ResolvedSource } from './upgrade-source.js';
 import { logReport, reportIntent, reportUpgrade, type UpgradeReport } from './upgrade-report.js';
 import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-request.js';
 
@@ -129,35 +120,8 @@ export class LegacyBridge implements Bridge {
     if (state.kind === 'managed') await fillHistory(db, historyTable, state.applied, migrations);
   };
 
-  readonly adopt = async (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
-    const { historyTable, logger } = this.source;
-    const replay = await this.source.replayed();
-    const { baseline } = work.plan;
-    const versions = new Set(baseline.map(({ migration }) => migration.version));
-    const adopted = replay.steps.filter(({ migration }) => versions.has(migration.version));
-    const attempts: Attempt[] = [];
-    for (const file of baseline) {
-      const started = performance.now();
-      if (file.state === 'partial') {
-        const { completed, replaced } = await completeFile(db, historyTable, file, adopted);
-        logger.info({ file: file.migration.filename, objects: completed }, 'legacy migration completed');
-        attempts.push(
-          attemptAt(file.migration, {
-            status: 'applied',
-            origin: 'completed',
-            executionTimeMs: performance.now() - started,
-            details: { completed, ...(replaced.length > 0 ? { replaced } : {}) },
-          }),
-        );
-      } else {
-        attempts.push(
-          attemptAt(file.migration, { status: 'applied', origin: 'legacy', executionTimeMs: 0, details: {} }),
-        );
-      }
-    }
-    this.proveBaseline(await readSchema(db, historyTable), replay, work);
-    return { attempts };
-  };
+  readonly adopt = (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> =>
+    adoptBaseline(db, this.source, work);
 
   readonly ownTriggers = (
     db: DatabaseBridge,
@@ -190,132 +154,9 @@ export class LegacyBridge implements Bridge {
   readonly seal = async (db: DatabaseBridge): Promise<void> => {
     if (this.goal.kind === 'newest') await sealDatabase(db, this.source);
   };
-
-  /** Weighs the database again after completion: everything that is about to be recorded must be wholly there now. */
-  private proveBaseline(schema: SchemaSnapshot, replay: Replay, { state, plan }: UpgradeWork): void {
-    const claimed = state.kind === 'legacy' ? state.claimed : 0;
-    const evidence = weighEvidence(schema, claimed, replay, this.source.legacy);
-    const files = evidence.kind === 'legacy' ? evidence.files : [];
-    const present = new Set(
-      files.filter((file) => file.state === 'present').map(({ migration }) => migration.version),
-    );
-    const unproven = plan.baseline.filter(({ migration }) => !present.has(migration.version));
-    if (evidence.kind === 'legacy' && unproven.length === 0) return;
-    const names = unproven.map(({ migration }) => migration.filename).join(', ');
-    throw new UpgradeBridgeError(
-      'ADOPTION_FAILED',
-      `The legacy database could not be completed: ${names} would still not be wholly there.`,
-      { hint: 'Nothing was changed. Report this with the output of "upgrade-bridge status".' },
-    );
-  }
 }
 
-/** Brings the database in a file where `terms` say; takes over another tool's history first where `adopt` says so. */
-export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradeReport> {
-  const started = performance.now();
-  resolveSettings(options);
-  const source = await resolveSource(options);
-  const file = await resolveDatabaseFile(options.database, 'write');
-  return changeFile({ source, file, options, terms, started });
-}
-
-/** A file that is to be changed, by migrations that were read already. */
-export interface FileChange {
-  readonly source: ResolvedSource;
-  readonly file: DatabaseFile;
-  readonly options: UpgradeOptions;
-  readonly terms: ChangeTerms;
-  /** When the work began, as `performance.now()` tells it. */
-  readonly started: number;
-}
-
-/** Does what `changeDatabase` does, with files that many databases may share. */
-export async function changeFile(change: FileChange): Promise<UpgradeReport> {
-  try {
-    return await changeOwn(change);
-  } catch (error) {
-    if (change.options.adopt !== true || !(error instanceof OtherHistoryError)) throw error;
-    return adoptAndChange(change);
-  }
-}
-
-async function adoptAndChange(change: FileChange): Promise<UpgradeReport> {
-  const adoption = await adoptHistory(change.options);
-  // One copy is enough: that of the database before anything was written.
-  const options: UpgradeOptions =
-    adoption.backup === undefined ? change.options : { ...change.options, backup: false };
-  return withAdoption(await changeOwn({ ...change, options }), adoption);
-}
-
-/** Both steps as one: what was taken over, and what was carried out after it. */
-function withAdoption(
-  report: UpgradeReport,
-  { files, backup, tool, title, table, renamedFrom }: AdoptReport,
-): UpgradeReport {
-  return {
-    ...report,
-    found: 'foreign',
-    upToDate: report.upToDate && files.length === 0,
-    adopted: [...files.map(({ version, filename }) => ({ version, filename, ms: 0 })), ...report.adopted],
-    adoptedFrom: tool === undefined || title === undefined ? undefined : { tool, title, table, renamedFrom },
-    backup: backup ?? report.backup,
-  };
-}
-
-async function changeOwn(change: FileChange): Promise<UpgradeReport> {
-  const { source, file, options, terms, started } = change;
-  const { lockWaitMs } = resolveSettings(options);
-  const logger = source.logger.child({ database: options.database });
-  if (file.networkFileSystem !== undefined)
-    logger.warn(
-      { fileSystem: file.networkFileSystem },
-      'the database is on a network file system, where locks may fail',
-    );
-  const legacyMode = resolveLegacyMode(options.legacyMode);
-  const bridge = new LegacyBridge({ ...source, logger }, terms.goal, terms.undoFromHistory, legacyMode);
-  const patience = { lockWaitMs, signal: options.signal };
-  const work = file.exists
-    ? await readPatiently(source.driver, file, patience, bridge.survey)
-    : await bridge.surveyNothing();
-  return carryOut({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
-}
-
-/** Brings the database of one open connection where `terms` say; takes over another tool's history first where `adopt` says so. */
-export async function changeConnection(
-  db: DatabaseBridge,
-  options: ConnectionUpgradeOptions,
-  terms: ChangeTerms,
-): Promise<UpgradeReport> {
-  try {
-    return await changeOwnConnection(db, options, terms);
-  } catch (error) {
-    if (options.adopt !== true || !(error instanceof OtherHistoryError)) throw error;
-    const adoption = await adoptConnection(db, options);
-    return withAdoption(await changeOwnConnection(db, options, terms), adoption);
-  }
-}
-
-async function changeOwnConnection(
-  db: DatabaseBridge,
-  options: ConnectionUpgradeOptions,
-  terms: ChangeTerms,
-): Promise<UpgradeReport> {
-  const started = performance.now();
-  const source = await resolveSource(options);
-  const { goal, undoFromHistory } = terms;
-  const bridge = new LegacyBridge(source, goal, undoFromHistory, resolveLegacyMode(options.legacyMode));
-  const work = await bridge.survey(db);
-  return carryOut({
-    target: db,
-    work,
-    bridge,
-    source,
-    options: { ...options, database: db.location },
-    terms,
-    started,
-  });
-}
-
+/** An upgrade whose work is decided. */
 interface Change {
   readonly target: DatabaseFile | DatabaseBridge;
   /** What the first look found. */
@@ -327,7 +168,12 @@ interface Change {
   readonly started: number;
 }
 
-async function carryOut({
+/**
+ * Hands what is to be done over to the runner, where there is anything, and says what was done.
+ *
+ * @throws LegacyRefusedError when the database is a legacy one and may not be upgraded
+ */
+export async function carryOut({
   target,
   work,
   bridge,

@@ -9,7 +9,7 @@ import {
   type ErrorCode,
 } from '../errors.js';
 import type { ChangeTerms } from './change-terms.js';
-import { changeDatabase } from './legacy-migrations.js';
+import { changeDatabase } from './database-change.js';
 import { historyTableOf } from './history-table.js';
 import type { RehearsalCopy } from './rehearsal-copy.js';
 import { RowObserver, type TouchedRows } from './touched-rows.js';

@@ -81,7 +81,7 @@ async function openUpgraded({ database, ...options }: StorageOptions): Promise<O
     const upToDate = await findUpToDate({ ...upgrade, database }, true);
     if (upToDate !== undefined) return { ...upToDate, isOwn: true };
   }
-  const { changeConnection, changeDatabase } = await import('./legacy-migrations.js');
+  const { changeConnection, changeDatabase } = await import('./database-change.js');
   const newest = upTo(undefined);
   if (typeof database !== 'string')
     return {

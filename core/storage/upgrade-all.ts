@@ -5,7 +5,7 @@ import type { DatabaseFile } from './database-file.js';
 import { atLeastOne, Fleet, type FleetOptions, type FleetSummary, type Unfinished } from './fleet.js';
 import { findDatabases } from './fleet-files.js';
 import { upTo } from './change-terms.js';
-import { changeFile } from './legacy-migrations.js';
+import { changeFile } from './database-change.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { refuseUnknownTarget } from './migration-plan.js';
 import { resolveSettings, type UpgradeOptions } from './upgrade-options.js';

@@ -33,7 +33,7 @@ export async function upgradeDatabase(options: UpgradeOptions): Promise<UpgradeR
   resolveLegacyMode(options.legacyMode);
   const upToDate = await findUpToDate(options, false);
   if (upToDate !== undefined) return upToDate.report;
-  const { changeDatabase } = await import('./legacy-migrations.js');
+  const { changeDatabase } = await import('./database-change.js');
   return changeDatabase(options, upTo(options.to));
 }
 
@@ -56,6 +56,6 @@ export async function upgradeConnection(
   options: ConnectionUpgradeOptions,
 ): Promise<UpgradeReport> {
   refuseUnknownOptions('upgradeConnection', options, changeOptionNames);
-  const { changeConnection } = await import('./legacy-migrations.js');
+  const { changeConnection } = await import('./database-change.js');
   return changeConnection(asBridge(db), options, upTo(options.to));
 }

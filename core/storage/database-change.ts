@@ -1,0 +1,117 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { OtherHistoryError } from '../errors.js';
+import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
+import { readPatiently } from './database-reading.js';
+import { adoptConnection, adoptHistory, type AdoptReport } from './history-adoption.js';
+import type { ChangeTerms } from './change-terms.js';
+import { carryOut, LegacyBridge } from './legacy-migrations.js';
+import { resolveLegacyMode } from './legacy-mode.js';
+import { resolveSettings, type ConnectionUpgradeOptions, type UpgradeOptions } from './upgrade-options.js';
+import { resolveSource, type ResolvedSource } from './upgrade-source.js';
+import type { UpgradeReport } from './upgrade-report.js';
+
+/** Brings the database in a file where `terms` say; takes over another tool's history first where `adopt` says so. */
+export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradeReport> {
+  const started = performance.now();
+  resolveSettings(options);
+  const source = await resolveSource(options);
+  const file = await resolveDatabaseFile(options.database, 'write');
+  return changeFile({ source, file, options, terms, started });
+}
+
+/** A file that is to be changed, by migrations that were read already. */
+export interface FileChange {
+  readonly source: ResolvedSource;
+  readonly file: DatabaseFile;
+  readonly options: UpgradeOptions;
+  readonly terms: ChangeTerms;
+  /** When the work began, as `performance.now()` tells it. */
+  readonly started: number;
+}
+
+/** Does what `changeDatabase` does, with files that many databases may share. */
+export async function changeFile(change: FileChange): Promise<UpgradeReport> {
+  try {
+    return await changeOwn(change);
+  } catch (error) {
+    if (change.options.adopt !== true || !(error instanceof OtherHistoryError)) throw error;
+    return adoptAndChange(change);
+  }
+}
+
+async function adoptAndChange(change: FileChange): Promise<UpgradeReport> {
+  const adoption = await adoptHistory(change.options);
+  // One copy is enough: that of the database before anything was written.
+  const options: UpgradeOptions =
+    adoption.backup === undefined ? change.options : { ...change.options, backup: false };
+  return withAdoption(await changeOwn({ ...change, options }), adoption);
+}
+
+/** Both steps as one: what was taken over, and what was carried out after it. */
+function withAdoption(
+  report: UpgradeReport,
+  { files, backup, tool, title, table, renamedFrom }: AdoptReport,
+): UpgradeReport {
+  return {
+    ...report,
+    found: 'foreign',
+    upToDate: report.upToDate && files.length === 0,
+    adopted: [...files.map(({ version, filename }) => ({ version, filename, ms: 0 })), ...report.adopted],
+    adoptedFrom: tool === undefined || title === undefined ? undefined : { tool, title, table, renamedFrom },
+    backup: backup ?? report.backup,
+  };
+}
+
+async function changeOwn(change: FileChange): Promise<UpgradeReport> {
+  const { source, file, options, terms, started } = change;
+  const { lockWaitMs } = resolveSettings(options);
+  const logger = source.logger.child({ database: options.database });
+  if (file.networkFileSystem !== undefined)
+    logger.warn(
+      { fileSystem: file.networkFileSystem },
+      'the database is on a network file system, where locks may fail',
+    );
+  const legacyMode = resolveLegacyMode(options.legacyMode);
+  const bridge = new LegacyBridge({ ...source, logger }, terms.goal, terms.undoFromHistory, legacyMode);
+  const patience = { lockWaitMs, signal: options.signal };
+  const work = file.exists
+    ? await readPatiently(source.driver, file, patience, bridge.survey)
+    : await bridge.surveyNothing();
+  return carryOut({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
+}
+
+/** Brings the database of one open connection where `terms` say; takes over another tool's history first where `adopt` says so. */
+export async function changeConnection(
+  db: DatabaseBridge,
+  options: ConnectionUpgradeOptions,
+  terms: ChangeTerms,
+): Promise<UpgradeReport> {
+  try {
+    return await changeOwnConnection(db, options, terms);
+  } catch (error) {
+    if (options.adopt !== true || !(error instanceof OtherHistoryError)) throw error;
+    const adoption = await adoptConnection(db, options);
+    return withAdoption(await changeOwnConnection(db, options, terms), adoption);
+  }
+}
+
+async function changeOwnConnection(
+  db: DatabaseBridge,
+  options: ConnectionUpgradeOptions,
+  terms: ChangeTerms,
+): Promise<UpgradeReport> {
+  const started = performance.now();
+  const source = await resolveSource(options);
+  const { goal, undoFromHistory } = terms;
+  const bridge = new LegacyBridge(source, goal, undoFromHistory, resolveLegacyMode(options.legacyMode));
+  const work = await bridge.survey(db);
+  return carryOut({
+    target: db,
+    work,
+    bridge,
+    source,
+    options: { ...options, database: db.location },
+    terms,
+    started,
+  });
+}
