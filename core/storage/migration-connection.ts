@@ -39,13 +39,12 @@ class CallQueue {
   private isOpen = true;
 
   private constructor(
-    private readonly db: DatabaseBridge,
     private readonly step: GuardedStep,
-    private release: (step: GuardedStep) => Promise<void>,
+    private readonly proveOpen: (step: GuardedStep) => Promise<void>,
   ) {}
 
   static async begin(db: DatabaseBridge, step: GuardedStep): Promise<CallQueue> {
-    return new CallQueue(db, step, await markTransaction(db));
+    return new CallQueue(step, await markTransaction(db));
   }
 
   /** What comes after a statement that ended the transaction would be kept whatever becomes of the migration. */
@@ -65,13 +64,12 @@ class CallQueue {
 
   /** @throws MigrationFailedError (TRANSACTION_ENDED) when the transaction is over */
   end(): Promise<void> {
-    return this.release(this.step);
+    return this.proveOpen(this.step);
   }
 
   private async isStillOpen(): Promise<boolean> {
     try {
-      await this.release(this.step);
-      this.release = await markTransaction(this.db);
+      await this.proveOpen(this.step);
       return true;
     } catch {
       // Whatever keeps it from being known, nothing more may be written.

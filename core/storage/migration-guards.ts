@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
-
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { isSqliteError, MigrationFailedError, type FailurePlace } from '../errors.js';
+import { MigrationFailedError, type FailurePlace } from '../errors.js';
 import { foreignKeyName, type Inventory, type NamedObject } from './database-inventory.js';
 import type { ToleratedViolations } from './history-row.js';
 import type { Directives } from './migration.js';
@@ -51,26 +49,23 @@ function failure(
 }
 
 /**
- * Marks the transaction that is open, so that one which was ended and begun again behind our back is noticed
- * ("SAVEPOINT": a COMMIT or ROLLBACK takes every savepoint with it).
+ * Marks the transaction that is open, so that one which was ended and begun again behind our back is noticed. The mark is a
+ * setting that every COMMIT and ROLLBACK switches off, and that means nothing while keys are not enforced ("PRAGMA
+ * defer_foreign_keys"). A savepoint would do as well, but keeps what each page was that is written after it.
  *
  * @returns a function that throws MigrationFailedError (TRANSACTION_ENDED) when the mark is gone
  */
 export async function markTransaction(db: DatabaseBridge): Promise<(step: GuardedStep) => Promise<void>> {
-  const name = `guard_${randomBytes(8).toString('hex')}`;
-  await db.executeScript(`SAVEPOINT ${name}`);
+  await db.executeScript('PRAGMA defer_foreign_keys = ON');
   return async (step) => {
-    try {
-      await db.executeScript(`RELEASE ${name}`);
-    } catch (error) {
-      if (!isSqliteError(error, 'SQLITE_ERROR')) throw error;
-      throw failure(
-        step,
-        'TRANSACTION_ENDED',
-        'ended the transaction that it runs in',
-        'Take COMMIT, ROLLBACK and everything that causes one out of the file: every file is one transaction already.',
-      );
-    }
+    const [row] = await db.query('PRAGMA defer_foreign_keys');
+    if (row?.defer_foreign_keys === 1) return;
+    throw failure(
+      step,
+      'TRANSACTION_ENDED',
+      'ended the transaction that it runs in',
+      'Take COMMIT, ROLLBACK and everything that causes one out of the file: every file is one transaction already.',
+    );
   };
 }
 

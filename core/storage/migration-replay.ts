@@ -1,5 +1,5 @@
 import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
-import { tryTransaction } from '../database/transaction.js';
+import { tryTransaction, withTransaction } from '../database/transaction.js';
 import { isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
 import type { HistoryTable } from './history-table.js';
 import { lendConnection } from './migration-connection.js';
@@ -135,8 +135,9 @@ async function replayOne(
   migration: Migration,
 ): Promise<void> {
   try {
-    if (migration.code === undefined && !migration.directives.noTransaction) await runTogether(db, migration);
-    else await runUp(db, historyTable, migration);
+    if (migration.code !== undefined) await withTransaction(db, () => runUp(db, historyTable, migration));
+    else if (migration.directives.noTransaction) await runStatements(db, migration);
+    else await runTogether(db, migration);
   } catch (error) {
     if (!(error instanceof MigrationFailedError)) throw error;
     throw new MigrationFailedError('MIGRATION_FAILED', error.message, error.place, {

@@ -319,15 +319,24 @@ describe('the transaction of a file', () => {
     ]);
   });
 
-  it('keeps other savepoints of the same name apart', async () => {
+  it('can be marked more than once, and tells each time when it is over', async () => {
     await db.execute('BEGIN');
     const outer = await markTransaction(db);
     const inner = await markTransaction(db);
     const step = { subject: 'It', place: { filename: 'f', statement: undefined, line: undefined } };
     await inner(step);
     await outer(step);
-    await expect(outer(step)).rejects.toMatchObject({ code: 'TRANSACTION_ENDED' });
     await db.execute('COMMIT');
+    for (const mark of [inner, outer])
+      await expect(mark(step)).rejects.toMatchObject({ code: 'TRANSACTION_ENDED' });
+  });
+
+  it('is over for whoever comes next, though it was marked', async () => {
+    await db.execute('BEGIN');
+    await markTransaction(db);
+    await db.executeScript('COMMIT; PRAGMA foreign_keys = ON');
+    expect(await db.query('PRAGMA defer_foreign_keys')).toEqual([{ defer_foreign_keys: 0 }]);
+    await expect(db.execute('INSERT INTO children (parent) VALUES (99)')).rejects.toThrow('FOREIGN KEY');
   });
 });
 
