@@ -15,7 +15,7 @@ export interface Setup {
   /** Where its migrations are, in its own form. */
   readonly folder: string;
   readonly scripts: readonly Script[];
-  /** Pragmas of the connection, as SQL. Empty where nothing is pending: then nobody has to set any. */
+  /** Pragmas of the connection, as SQL: for everybody who leaves the connection to the program. */
   readonly pragmas: string;
 }
 
@@ -25,7 +25,9 @@ export interface MigrationContestant {
   readonly history: string;
   /** The files of its migrations by their names, in the form that it reads. */
   readonly files: (scripts: readonly Script[]) => ReadonlyMap<string, string>;
-  /** Does what a program does before its first database: loads what is needed, makes values that are made once. */
+  /** Loads what its package loads only once something is pending. */
+  readonly loadUpgrade?: () => Promise<void>;
+  /** Does what a program does before its first database: makes the values that are made once. */
   readonly prepare: (setup: Setup) => Promise<Upgrade>;
   /** The same for many databases, by somebody who can go through them by himself. */
   readonly prepareMany?: (setup: Setup) => Promise<UpgradeMany>;

@@ -20,12 +20,13 @@ async function loadPeer(name: string): Promise<MigrationContestant> {
 export async function loadContestant(name: string): Promise<MigrationContestant> {
   if (isPeer(name)) return loadPeer(name);
   if (name.startsWith('limit')) {
-    const { limit, limitHistory, limitOpen, limitTogether } = await import('./limit.js');
+    const { limit, limitHistory, limitOpen, limitTogether, limitWithoutPragmas } = await import('./limit.js');
     const limits = new Map([
       ['limit', limit],
       ['limit-history', limitHistory],
       ['limit-open', limitOpen],
       ['limit-together', limitTogether],
+      ['limit-without-pragmas', limitWithoutPragmas],
     ]);
     const found = limits.get(name);
     if (found !== undefined) return found;

@@ -36,9 +36,10 @@ function stepOf(script: Script): string {
     PRAGMA user_version = ${script.version};`;
 }
 
-async function open(database: string, pragmas: string): Promise<Bare> {
+/** Opens a database as a program does that sets its connection up. */
+export async function open(database: string, pragmas: string): Promise<Bare> {
   const db = await openBare(database);
-  if (pragmas !== '') await db.exec(pragmas);
+  await db.exec(pragmas);
   return db;
 }
 
@@ -83,18 +84,21 @@ export const limitTogether: MigrationContestant = {
 };
 
 /** A bare handle that looks at a database in which nothing is pending. */
-const looking = (question: string): MigrationContestant => ({
+const looking = (question: string, setUp: typeof open): MigrationContestant => ({
   ...limit,
-  prepare: () =>
+  prepare: ({ pragmas }) =>
     Promise.resolve(async (database) => {
-      const db = await openBare(database, 'read-only');
+      const db = await setUp(database, pragmas);
       await db.all(question);
       await db.close();
     }),
 });
 
-/** The limit where nothing is pending: opens the database and reads user_version. */
-export const limitOpen = looking('PRAGMA user_version');
+/** The limit where nothing is pending: opens the database, sets the connection up as a program does, and reads user_version. */
+export const limitOpen = looking('PRAGMA user_version', open);
 
-/** The same with a question for which SQLite has to read the schema, as any look at a history does. */
-export const limitHistory = looking('SELECT count(*), max(version) FROM schema_migrations');
+/** The same on a connection that is not set up, for which SQLite does not even read the schema. */
+export const limitWithoutPragmas = looking('PRAGMA user_version', (database) => openBare(database));
+
+/** The limit with one question to the history instead. */
+export const limitHistory = looking('SELECT count(*), max(version) FROM schema_migrations', open);

@@ -5,7 +5,10 @@ import {
   upgradeDatabase,
   type UpgradeOptions,
 } from 'sqlite-upgrade-bridge';
+
 import type { MigrationContestant } from './contestant.js';
+import { open } from './limit.js';
+import { loadUpgrade } from './load-upgrade.js';
 import { plainFiles } from './scripts.js';
 
 /** Every protection turned off that can be: no rows are counted, and indexes are not held against their tables. */
@@ -20,6 +23,7 @@ function overFolder(options: Options = {}): MigrationContestant {
   return {
     history,
     files: plainFiles,
+    loadUpgrade,
     prepare: ({ folder }) =>
       Promise.resolve(async (database) => {
         await upgradeDatabase({ backup: false, ...options, database, migrations: folder });
@@ -32,6 +36,7 @@ function overValues(options: Options = {}): MigrationContestant {
   return {
     history,
     files: plainFiles,
+    loadUpgrade,
     async prepare({ folder }) {
       const migrations = await readMigrations(folder);
       return async (database) => {
@@ -44,9 +49,18 @@ function overValues(options: Options = {}): MigrationContestant {
 export const ours = {
   folder: overFolder(),
   folderUnguarded: overFolder(unguarded),
+  /** With all that is loaded for the first upgrade of a process. */
+  folderFirst: { ...overFolder(), loadUpgrade: () => Promise.resolve() },
   folderTogether: overFolder({ transaction: 'all' }),
   /** The same through the other driver. */
-  folderBetter: overFolder({ driver: 'better-sqlite3' }),
+  folderBetter: {
+    ...overFolder(),
+    async prepare(setup) {
+      // As the other driver, it is loaded before the clock starts; its native part is with the first database.
+      new (await import('better-sqlite3')).default(':memory:').close();
+      return overFolder({ driver: 'better-sqlite3' }).prepare(setup);
+    },
+  } satisfies MigrationContestant,
   bundle: overValues(),
   bundleUnguarded: overValues(unguarded),
   upgradeAll: {
@@ -58,10 +72,20 @@ export const ours = {
         if (upgraded !== databases.length) throw new Error('Not all were upgraded.', { cause: failures });
       }),
   } satisfies MigrationContestant,
+  /** A program's whole start: the upgrade, and then the connection with which the program works. */
+  program: {
+    ...overFolder(),
+    prepare: ({ folder, pragmas }) =>
+      Promise.resolve(async (database) => {
+        await upgradeDatabase({ backup: false, database, migrations: folder });
+        await (await open(database, pragmas)).close();
+      }),
+  } satisfies MigrationContestant,
   /** Up to the handle that a program gets: its connection is opened and set up as well. */
   storage: {
     history,
     files: plainFiles,
+    loadUpgrade,
     prepare: ({ folder }) =>
       Promise.resolve(async (database) => {
         const storage = await openStorage({ database, migrationsDir: folder, backup: false });

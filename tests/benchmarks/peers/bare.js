@@ -16,7 +16,7 @@ export function open(path, pragmas) {
           });
       const db = { exec: call('exec'), run: call('run'), all: call('all'), close: call('close') };
       try {
-        if (pragmas !== '') await db.exec(pragmas);
+        await db.exec(pragmas);
         resolve(db);
       } catch (error) {
         reject(error);

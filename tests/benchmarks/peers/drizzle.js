@@ -1,6 +1,7 @@
-import Database from 'better-sqlite3';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
+
+import Database from './better-sqlite3.js';
 
 const tag = ({ version, name }) => `${String(version).padStart(4, '0')}_${name}`;
 
@@ -28,7 +29,7 @@ export default {
   async prepare({ folder, pragmas }) {
     return async (path) => {
       const database = new Database(path);
-      if (pragmas !== '') database.exec(pragmas);
+      database.exec(pragmas);
       migrate(drizzle(database), { migrationsFolder: folder });
       database.close();
     };

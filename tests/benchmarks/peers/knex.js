@@ -1,4 +1,6 @@
 import knex from 'knex';
+// What it loads with its first database.
+import 'knex/lib/dialects/sqlite3/index.js';
 
 import { numberOf } from './files.js';
 
@@ -27,8 +29,7 @@ export default {
           min: 1,
           max: 1,
           afterCreate(connection, done) {
-            if (pragmas === '') done(null, connection);
-            else connection.exec(pragmas, (error) => done(error, connection));
+            connection.exec(pragmas, (error) => done(error, connection));
           },
         },
       });

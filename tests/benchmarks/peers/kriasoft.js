@@ -18,7 +18,7 @@ export default {
   async prepare({ folder, pragmas }) {
     return async (filename) => {
       const db = await open({ filename, driver: sqlite3.Database });
-      if (pragmas !== '') await db.exec(pragmas);
+      await db.exec(pragmas);
       await db.migrate({ migrationsPath: folder });
       await db.close();
     };

@@ -1,9 +1,9 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 
-import Database from 'better-sqlite3';
 import { FileMigrationProvider, Kysely, Migrator, SqliteDialect } from 'kysely';
 
+import Database from './better-sqlite3.js';
 import { numberOf } from './files.js';
 
 /** Kysely on better-sqlite3: keeps names and times; loads every module at each start; all in one transaction. */
@@ -23,7 +23,7 @@ export default {
   async prepare({ folder, pragmas }) {
     return async (file) => {
       const database = new Database(file);
-      if (pragmas !== '') database.exec(pragmas);
+      database.exec(pragmas);
       const db = new Kysely({ dialect: new SqliteDialect({ database }) });
       const provider = new FileMigrationProvider({ fs, path, migrationFolder: folder });
       const { error } = await new Migrator({ db, provider }).migrateToLatest();

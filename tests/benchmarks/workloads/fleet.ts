@@ -7,7 +7,7 @@ import { verifyContent, verifyHistory } from '../expected.js';
 import { growingSchema, writeFiles } from '../scripts.js';
 import type { Upgrade, UpgradeMany } from '../contestant.js';
 import type { Workload } from '../workload.js';
-import { pragmas } from './migrations.js';
+import { upgradePragmas } from './migrations.js';
 
 const DATABASES = 1_000;
 const APPLIED = 10;
@@ -45,14 +45,15 @@ export function fleet(contestants: readonly string[]): Workload {
       const begun = join(folder, 'begun');
       await writeFiles(begun, contestant.files(first));
       await writeFiles(filesIn(folder), contestant.files(scripts));
-      const upgrade = await contestant.prepare({ folder: begun, scripts: first, pragmas });
+      const upgrade = await contestant.prepare({ folder: begun, scripts: first, pragmas: upgradePragmas });
       await upgrade(join(folder, 'a.db'));
     },
     async prepare(name, template, folder) {
       const contestant = await loadContestant(name);
+      await contestant.loadUpgrade?.();
       const databases = Array.from({ length: DATABASES }, (_, index) => join(folder, `${index}.db`));
       for (const path of databases) copyFileSync(join(template, 'a.db'), path);
-      const setup = { folder: filesIn(template), scripts, pragmas };
+      const setup = { folder: filesIn(template), scripts, pragmas: upgradePragmas };
       const upgradeMany = (await contestant.prepareMany?.(setup)) ?? inTurn(await contestant.prepare(setup));
       const residentMiB: number[] = [];
       return {

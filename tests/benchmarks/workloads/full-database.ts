@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { withBare } from '../bare.js';
 import { loadContestant } from '../contestants.js';
 import { writeFiles, type Script } from '../scripts.js';
-import { pragmas } from './migrations.js';
+import { upgradePragmas } from './migrations.js';
 
 const readings = `
   id INTEGER PRIMARY KEY, sensor_id INTEGER NOT NULL, taken_at TEXT NOT NULL, value REAL NOT NULL, note TEXT`;
@@ -95,7 +95,7 @@ export async function makeFull(name: string, folder: string, readingCount: numbe
   const first = scripts.slice(0, 1);
   await writeFiles(begun, contestant.files(first));
   await writeFiles(filesIn(folder), contestant.files(scripts));
-  const upgrade = await contestant.prepare({ folder: begun, scripts: first, pragmas });
+  const upgrade = await contestant.prepare({ folder: begun, scripts: first, pragmas: upgradePragmas });
   const unsettled = join(folder, 'unsettled.db');
   await upgrade(unsettled);
   await withBare(unsettled, async (db) => {

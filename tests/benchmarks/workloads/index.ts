@@ -14,8 +14,10 @@ const open = [100, 1000].map((count): Loader => [
     return nothingPending(count, [
       'limit-open',
       'limit-history',
+      'limit-without-pragmas',
       'folder',
       'bundle',
+      'program',
       'storage',
       'folderBetter',
       ...peers,
@@ -29,6 +31,7 @@ const fresh = [10, 100, 1000].map((count): Loader => [
     return migrations.fresh(count, [
       'limit',
       ...ours,
+      'folderFirst',
       'limit-together',
       'folderTogether',
       'folderBetter',

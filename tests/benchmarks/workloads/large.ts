@@ -3,7 +3,7 @@ import { loadContestant } from '../contestants.js';
 import { verifySchema } from '../expected.js';
 import type { Workload } from '../workload.js';
 import { copySettled, databaseIn, filesIn, makeFull, scripts } from './full-database.js';
-import { pragmas } from './migrations.js';
+import { upgradePragmas } from './migrations.js';
 
 async function verify(database: string, readingCount: number, history: string): Promise<void> {
   await verifySchema(database, scripts, history);
@@ -33,7 +33,12 @@ export function full(
       const database = databaseIn(folder);
       await copySettled(databaseIn(template), database);
       const contestant = await loadContestant(contestantName);
-      const upgrade = await contestant.prepare({ folder: filesIn(template), scripts, pragmas });
+      await contestant.loadUpgrade?.();
+      const upgrade = await contestant.prepare({
+        folder: filesIn(template),
+        scripts,
+        pragmas: upgradePragmas,
+      });
       return {
         run: () => upgrade(database),
         verify: () => verify(database, readingCount, contestant.history),

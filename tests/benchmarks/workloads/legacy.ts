@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { numberOf, withBare } from '../bare.js';
 import { benchmarksFolder } from '../contestants.js';
+import { loadUpgrade } from '../load-upgrade.js';
 import type { Sample, Workload } from '../workload.js';
 
 type Version = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
@@ -52,6 +53,7 @@ async function upgradeOf(
   }
   const { openStorage, upgradeDatabase, worldLegacyVersions, worldMigrationsDir } =
     await import('sqlite-upgrade-bridge');
+  await loadUpgrade();
   if (contestant === 'storage')
     return async (database) => (await openStorage({ database, backup: false })).close();
   return (database) =>

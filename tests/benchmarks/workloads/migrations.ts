@@ -7,7 +7,12 @@ import { growingSchema, writeFiles } from '../scripts.js';
 import type { Workload } from '../workload.js';
 
 /** What the project's own upgrade uses on a database with a write-ahead log; everybody gets the same. */
-export const pragmas = 'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;';
+export const upgradePragmas =
+  'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;';
+
+/** What a program sets at each start. */
+const startPragmas =
+  'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;';
 
 const filesIn = (template: string): string => join(template, 'migrations');
 const databaseIn = (folder: string): string => join(folder, 'a.db');
@@ -26,7 +31,12 @@ export function fresh(count: number, contestants: readonly string[]): Workload {
     },
     async prepare(name, template, folder) {
       const contestant = await loadContestant(name);
-      const upgrade = await contestant.prepare({ folder: filesIn(template), scripts, pragmas });
+      await contestant.loadUpgrade?.();
+      const upgrade = await contestant.prepare({
+        folder: filesIn(template),
+        scripts,
+        pragmas: upgradePragmas,
+      });
       const database = databaseIn(folder);
       return {
         run: () => upgrade(database),
@@ -46,14 +56,14 @@ export function nothingPending(count: number, contestants: readonly string[]): W
     async makeTemplate(name, folder) {
       const contestant = await loadContestant(name.startsWith('limit') ? 'limit' : name);
       await writeFiles(filesIn(folder), contestant.files(scripts));
-      const upgrade = await contestant.prepare({ folder: filesIn(folder), scripts, pragmas });
+      const upgrade = await contestant.prepare({ folder: filesIn(folder), scripts, pragmas: upgradePragmas });
       await upgrade(databaseIn(folder));
     },
     async prepare(name, template, folder) {
       const contestant = await loadContestant(name);
       const database = databaseIn(folder);
       await copyFile(databaseIn(template), database);
-      const upgrade = await contestant.prepare({ folder: filesIn(template), scripts, pragmas: '' });
+      const upgrade = await contestant.prepare({ folder: filesIn(template), scripts, pragmas: startPragmas });
       return {
         run: () => upgrade(database),
         verify: () => verifyContent(database, scripts, contestant.history),
