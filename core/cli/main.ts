@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 
 import { InvalidOptionError } from '../errors.js';
+import { packageFolder } from '../package-folder.js';
 import { addAdopt } from './adopt.js';
 import { addBackup } from './backup.js';
 import { addBackups } from './backups.js';
@@ -92,9 +93,7 @@ function keepBrokenPipeQuiet(): void {
 }
 
 function versionOfPackage(): string {
-  const description: unknown = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-  );
+  const description: unknown = JSON.parse(readFileSync(new URL('package.json', packageFolder), 'utf8'));
   if (typeof description === 'object' && description !== null && 'version' in description)
     return String(description.version);
   throw new Error('package.json has no version.');

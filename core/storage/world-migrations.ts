@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url';
 
+import { packageFolder } from '../package-folder.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 
 /** The folder of the world storage layer's own migrations. */
-export const worldMigrationsDir = fileURLToPath(new URL('../../migrations', import.meta.url));
+export const worldMigrationsDir = fileURLToPath(new URL('migrations', packageFolder));
 
 /** What the releases of the world storage layer claimed with the numbers that they left in `PRAGMA user_version`. */
 export const worldLegacyVersions: LegacyVersions = {

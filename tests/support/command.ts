@@ -27,15 +27,15 @@ export interface RunningCommand {
 
 /** @throws Error when the command is not built, or core/ has changed since */
 function builtCommand(): string {
+  const built = join(root, 'dist/cli/main.js');
+  const found = statSync(built, { throwIfNoEntry: false });
   for (const entry of readdirSync(join(root, 'core'), { recursive: true, withFileTypes: true })) {
     if (!entry.name.endsWith('.ts')) continue;
     const source = join(entry.parentPath, entry.name);
-    const built = source.replace(join(root, 'core'), join(root, 'dist')).replace(/\.ts$/, '.js');
-    const found = statSync(built, { throwIfNoEntry: false });
     if (found === undefined || found.mtimeMs < statSync(source).mtimeMs)
       throw new Error(`${built} is missing or older than ${source}: run npm run build.`);
   }
-  return join(root, 'dist/cli/main.js');
+  return built;
 }
 
 const main = builtCommand();

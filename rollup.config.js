@@ -1,0 +1,53 @@
+// Makes of the compiled modules the few files that are published: a process loads one file in the time of one module.
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+const compiled = fileURLToPath(new URL('var/compiled/', import.meta.url));
+
+/** Which module is published in which file. */
+const files = new Map();
+
+/** Puts a module and what is loaded with it into a file, except what is in one already. */
+function put(file, name, getModuleInfo) {
+  const module = getModuleInfo(name);
+  if (module === null || module.isExternal || files.has(name)) return;
+  files.set(name, file);
+  for (const imported of module.importedIds) put(file, imported, getModuleInfo);
+}
+
+/** What a start needs, what an upgrade needs besides, the command line, and all else. */
+function fileOf(name, { getModuleInfo }) {
+  if (files.size === 0) {
+    put('start', `${compiled}index.js`, getModuleInfo);
+    const door = getModuleInfo(`${compiled}storage/upgrade-database.js`);
+    for (const later of door.dynamicallyImportedIds) put('upgrade', later, getModuleInfo);
+  }
+  return files.get(name) ?? (name.startsWith(`${compiled}cli/`) ? 'cli' : 'others');
+}
+
+/** So that the maps of the published files lead to the TypeScript. */
+const compilersMaps = {
+  name: 'compilers-maps',
+  async load(name) {
+    const [code, map] = await Promise.all([readFile(name, 'utf8'), readFile(`${name}.map`, 'utf8')]);
+    return { code, map };
+  },
+};
+
+export default {
+  input: { index: `${compiled}index.js`, 'cli/main': `${compiled}cli/main.js` },
+  // What is installed beside the package, and what Node has.
+  external: (name) => !/^[./]/.test(name),
+  plugins: [compilersMaps],
+  output: {
+    dir: 'dist',
+    chunkFileNames: '[name].js',
+    manualChunks: fileOf,
+    hoistTransitiveImports: false,
+    minifyInternalExports: false,
+    sourcemap: true,
+  },
+  onLog(level, log) {
+    throw new Error(`${level}: ${log.message}`);
+  },
+};
