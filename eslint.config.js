@@ -18,6 +18,7 @@ const rows = [
   ['upgrade-steps', 'quick-step'],
   ['upgrade-connection', 'upgrade-report', 'upgrade-request'],
   ['backup-policy', 'database-restore', 'migration-plan'],
+  ['managed-state'],
   ['database-state'],
   ['legacy-evidence', 'legacy-strangers', 'migration-footprint', 'migration-replay'],
 ].map((row) => row.map((name) => (name.includes('/') ? `./core/${name}` : `./core/storage/${name}.ts`)));

@@ -75,7 +75,7 @@ async function changeOwn(change: FileChange): Promise<UpgradeReport> {
   const bridge = new LegacyBridge({ ...source, logger }, terms.goal, terms.undoFromHistory, legacyMode);
   const patience = { lockWaitMs, signal: options.signal };
   const work = file.exists
-    ? await readPatiently(source.driver, file, patience, bridge.survey)
+    ? await readPatiently(source.driver, file, patience, bridge.survey, bridge.surveyAtOnce)
     : await bridge.surveyNothing();
   return carryOut({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
 }

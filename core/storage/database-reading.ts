@@ -10,6 +10,7 @@ import { systemErrorCode } from './file-system.js';
 /**
  * Carries out reading work on a connection of its own, on one and the same state of the database.
  *
+ * @param atOnce tried before: what takes a single query, and so needs no snapshot; undefined where that is not enough
  * @param mode `read-only` changes no byte of the file; `read-write` lets SQLite first undo a change that was cut off
  * @throws UnreadableDatabaseError, FileAccessError when SQLite cannot read the file
  */
@@ -18,11 +19,12 @@ export async function readDatabase<Result>(
   file: DatabaseFile,
   mode: Exclude<OpenMode, 'create'>,
   work: (db: LocalBridge) => Promise<Result>,
+  atOnce?: (db: LocalBridge) => Promise<Result | undefined>,
 ): Promise<Result> {
   try {
     const db = await driver.open(file.canonicalPath, mode);
     try {
-      return await withSnapshot(db, () => work(db));
+      return (await atOnce?.(db)) ?? (await withSnapshot(db, () => work(db)));
     } finally {
       await db.close();
     }
@@ -85,11 +87,12 @@ export async function readPatiently<Result>(
   file: DatabaseFile,
   { lockWaitMs, signal }: Patience,
   work: (db: LocalBridge) => Promise<Result>,
+  atOnce?: (db: LocalBridge) => Promise<Result | undefined>,
 ): Promise<Result> {
   const started = performance.now();
   for (let mode: 'read-only' | 'read-write' = 'read-only'; ;) {
     try {
-      return await readDatabase(driver, file, mode, work);
+      return await readDatabase(driver, file, mode, work, atOnce);
     } catch (error) {
       const waits = error instanceof LockedError && performance.now() - started < lockWaitMs;
       const recovers =

@@ -15,7 +15,7 @@ import { readHistory } from './migration-history.js';
 import type { Replay } from './migration-replay.js';
 import { describeHistory, type OtherHistory } from './other-history.js';
 import { findOtherHistories, userVersionHistory } from './other-history-reading.js';
-import { isEmptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
+import { emptySchema, isEmptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
 
 /** A database with a history: what stands applied is what the history says. */
 export interface ManagedState {
@@ -159,7 +159,11 @@ export function nameReadError(error: unknown, path: string): unknown {
  */
 export async function probeDatabase(db: DatabaseBridge, table: HistoryTable): Promise<ProbedState> {
   try {
-    const userVersion = await readUserVersion(db);
+    const [row] = await db.query(
+      'SELECT user_version AS userVersion, EXISTS (SELECT 1 FROM sqlite_schema) AS filled FROM pragma_user_version',
+    );
+    const userVersion = Number(row?.userVersion);
+    if (row?.filled !== 1) return { kind: 'unmanaged', userVersion, schema: emptySchema, others: [] };
     const shape = await readHistoryShape(db, table);
     if (shape.kind === 'foreign')
       return {

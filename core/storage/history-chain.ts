@@ -10,22 +10,37 @@ import {
   type HistoryTable,
 } from './history-table.js';
 
-const chained = [...firstColumnNames.filter((name) => name !== 'id'), 'release', 'up_sql', 'down_sql'];
+/** The columns of a row that its hash protects. */
+export const chainedColumns = [
+  ...firstColumnNames.filter((name) => name !== 'id'),
+  'release',
+  'up_sql',
+  'down_sql',
+];
 
 /** The hash of one row over the hash of the row before it: a row that is changed, moved or taken out breaks the chain. */
 export function linkHash(previous: string, row: Row): string {
   return createHash('sha256')
-    .update(JSON.stringify([previous, ...chained.map((name) => row[name] ?? null)]))
+    .update(JSON.stringify([previous, ...chainedColumns.map((name) => row[name] ?? null)]))
     .digest('hex');
 }
 
 /** Chains the rows anew, as they are now: what somebody has accepted is protected from then on. */
 export async function chainRows(db: DatabaseBridge, table: HistoryTable): Promise<void> {
   let previous = '';
-  for (const row of await db.query(`SELECT id, ${chained.join(', ')} FROM ${table.sql} ORDER BY id`)) {
+  for (const row of await db.query(`SELECT id, ${chainedColumns.join(', ')} FROM ${table.sql} ORDER BY id`)) {
     previous = linkHash(previous, row);
     await db.execute(`UPDATE ${table.sql} SET hash = ? WHERE id = ?`, [previous, row.id ?? null]);
   }
+}
+
+/** Whether each row has the hash that it has over the row before it. */
+export function isChainOf(rows: readonly Row[]): boolean {
+  let previous = '';
+  return rows.every((row) => {
+    previous = linkHash(previous, row);
+    return row.hash === previous;
+  });
 }
 
 /** The versions that are applied twice without having been rolled back. A repair adds a row to one that stands. */
@@ -69,7 +84,7 @@ export async function findTampering(db: DatabaseBridge, table: HistoryTable): Pr
     return [
       `its ${missing.length === 1 ? 'column' : 'columns'} ${missing.join(', ')} ${missing.length === 1 ? 'was' : 'were'} taken out`,
     ];
-  const rows = await db.query(`SELECT id, hash, ${chained.join(', ')} FROM ${table.sql} ORDER BY id`);
+  const rows = await db.query(`SELECT id, hash, ${chainedColumns.join(', ')} FROM ${table.sql} ORDER BY id`);
   let previous = '';
   for (const row of rows) {
     const expected = linkHash(previous, row);

@@ -24,6 +24,7 @@ import { appliedTwice, refuseTampering } from './history-chain.js';
 import { fillHistory } from './history-filling.js';
 import { findSigns } from './history-tampering.js';
 import { keptMigrations } from './kept-migrations.js';
+import { readManagedState } from './managed-state.js';
 import type { Replay } from './migration-replay.js';
 import { runMigrations } from './migration-runner.js';
 import type { Migration } from './migration.js';
@@ -45,6 +46,8 @@ export class LegacyBridge implements Bridge {
   private strict = false;
   /** Whether the history is known to be as it was written. */
   private trusted = false;
+  /** Whether one query may be enough to know the database: it has, or may have, a history that is as it should be. */
+  private readable = true;
 
   /**
    * @param goal where the upgrade is to end
@@ -93,10 +96,21 @@ export class LegacyBridge implements Bridge {
 
   /** Says what a database is and what would be done. */
   readonly survey = async (db: DatabaseBridge): Promise<UpgradeWork> => {
+    const known = await this.surveyAtOnce(db);
+    if (known !== undefined) return known;
     const state = await this.recognise(await probeDatabase(db, this.source.historyTable));
     const plan = await this.plan(db, state);
     if (state.kind === 'legacy') this.strict = true;
     return { state, plan, from: stateLabel(state) };
+  };
+
+  /** The same in one query, where that is enough. */
+  readonly surveyAtOnce = async (db: DatabaseBridge): Promise<UpgradeWork | undefined> => {
+    const state = this.readable ? await readManagedState(db, this.source.historyTable) : undefined;
+    this.readable = state !== undefined;
+    if (state === undefined) return undefined;
+    this.trusted = true;
+    return { state, plan: await this.plan(db, state), from: stateLabel(state) };
   };
 
   /** The same where it will be done, and so refuses what is not to be upgraded: it may have become legacy meanwhile. */
@@ -110,6 +124,7 @@ export class LegacyBridge implements Bridge {
   /** What is to be done where there is no database yet: then what SQLite can do is asked of one in memory. */
   async surveyNothing(): Promise<UpgradeWork> {
     const state: DatabaseState = { kind: 'absent' };
+    this.readable = false;
     const plan = planMigrations(state, this.source.migrations, this.goal);
     await refuseWithoutDatabase(this.source.driver, plan.pending);
     return { state, plan, from: stateLabel(state) };
@@ -117,7 +132,9 @@ export class LegacyBridge implements Bridge {
 
   readonly fillHistory = async (db: DatabaseBridge, state: DatabaseState): Promise<void> => {
     const { historyTable, migrations } = this.source;
-    if (state.kind === 'managed') await fillHistory(db, historyTable, state.applied, migrations);
+    if (state.kind !== 'managed') return;
+    const lacksNothing = this.readable && state.applied.every(({ checksum }) => checksum !== '');
+    if (!lacksNothing) await fillHistory(db, historyTable, state.applied, migrations);
   };
 
   readonly adopt = (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> =>
