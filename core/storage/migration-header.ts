@@ -112,15 +112,17 @@ export function readHeader(sql: string, file: string): MigrationHeader {
 
 function* commentLines(sql: string): Generator<CommentLine, void, undefined> {
   let inHeader = true;
-  for (const { kind, text, line } of eachToken(sql)) {
+  for (const { kind, text, line, start } of eachToken(sql)) {
     if (kind === 'comment') {
       const dashed = text.startsWith('--');
       const lines = dashed ? [text.slice(2)] : text.slice(2, -2).split('\n');
       for (const [index, content] of lines.entries()) {
         yield { text: content.trim(), line: line + index, dashed, inHeader };
       }
-    } else if (kind !== 'semicolon') {
+    } else if (kind !== 'semicolon' && inHeader) {
       inHeader = false;
+      // Of what follows, only a comment with this word can be meant as a directive.
+      if (!/migration/i.test(sql.slice(start))) return;
     }
   }
 }

@@ -36,7 +36,7 @@ export function checkScript(sql: string, options: ScriptOptions): readonly State
   for (const statement of eachStatement(sql, readableTokens(sql, file))) {
     const { tokens, line } = statement;
     if (!isComplete(tokens)) throw failure('BAD_MIGRATION_TEXT', endlessTrigger, line, file);
-    const refusal = forbiddenStatement(tokens, noTransaction, historyTable);
+    const refusal = forbiddenStatement(statement, noTransaction, historyTable);
     if (refusal !== undefined) throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, line, file);
     statements.push(withoutTokens(statement));
   }
@@ -50,9 +50,10 @@ export function checkScript(sql: string, options: ScriptOptions): readonly State
  * @throws MigrationFileError with the line within the SQL, the reason and what to write instead
  */
 export function refuseForbidden(sql: string, { file, noTransaction, historyTable }: ScriptOptions): void {
-  for (const { tokens, line } of eachStatement(sql, readableTokens(sql, file, 'variables'))) {
-    const refusal = forbiddenStatement(tokens, noTransaction, historyTable);
-    if (refusal !== undefined) throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, line, file);
+  for (const statement of eachStatement(sql, readableTokens(sql, file, 'variables'))) {
+    const refusal = forbiddenStatement(statement, noTransaction, historyTable);
+    if (refusal !== undefined)
+      throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, statement.line, file);
   }
 }
 
