@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 
 import { InvalidOptionError } from '../errors.js';
+import type { Logger } from '../logger.js';
 import type { DatabaseFile } from './database-file.js';
 import { atLeastOne, Fleet, type FleetOptions, type FleetSummary, type Unfinished } from './fleet.js';
 import { findDatabases } from './fleet-files.js';
@@ -121,7 +122,7 @@ export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSum
       },
     },
   );
-  const summary = await fleet.visitAll(await pathsOf(databases), signal);
+  const summary = await fleet.visitAll(await pathsOf(databases, source.logger), signal);
   return {
     ...summary,
     upgraded: fleet.count('upgraded'),
@@ -171,14 +172,19 @@ export async function planAll(options: PlanAllOptions): Promise<PlanSummary> {
       },
     },
   );
-  const summary = await fleet.visitAll(await pathsOf(databases), signal);
+  const summary = await fleet.visitAll(await pathsOf(databases, source.logger), signal);
   return { ...summary, planned: fleet.count('planned'), upToDate: fleet.count('upToDate') };
 }
 
 async function pathsOf(
   databases: FleetOptions['databases'],
+  logger: Logger,
 ): Promise<Iterable<string> | AsyncIterable<string>> {
-  return typeof databases === 'string' ? (await findDatabases([databases])).databases : databases;
+  if (typeof databases !== 'string') return databases;
+  const found = await findDatabases([databases]);
+  for (const folder of found.unreadable)
+    logger.warn({ folder }, 'a folder cannot be read, with whatever databases it holds');
+  return found.databases;
 }
 
 /** Refuses a second database of the same name where all copies go into one folder: retention could not tell them apart. */

@@ -5,6 +5,8 @@ import { dirname, join, relative } from 'node:path';
 
 import { createBackup, findDatabases, upgradeDatabase } from '../../core/index.js';
 import { fleetMigrations } from '../support/fleet-folder.js';
+import { testUnless } from '../support/needed.js';
+import { giveToOtherUser, noOtherUser, runAsOtherUser } from '../support/other-user.js';
 
 let folder: string;
 
@@ -39,10 +41,32 @@ test('follows links to files and folders, and passes over hidden files', async (
   await files('real/a.db', '.hidden.db');
   await symlink('real', join(folder, 'linked'));
   await symlink('real/a.db', join(folder, 'link.db'));
-  await symlink('nowhere', join(folder, 'broken.db'));
   expect(await find('*.db')).toEqual([['link.db'], 0]);
   expect(await find('*/*.db')).toEqual([['linked/a.db', 'real/a.db'], 0]);
   expect(await find('.*.db')).toEqual([['.hidden.db'], 0]);
+});
+
+test('finds a link that leads nowhere, whose database is missing rather than none', async () => {
+  await files('a.db');
+  await symlink('nowhere', join(folder, 'broken.db'));
+  await symlink('round.db', join(folder, 'round.db'));
+  expect(await find('*.db')).toEqual([['a.db', 'broken.db', 'round.db'], 0]);
+});
+
+testUnless(noOtherUser, 'names the folders that it cannot read', async () => {
+  await files('open/a.db', 'closed/b.db');
+  giveToOtherUser(folder, 0o755);
+  giveToOtherUser(join(folder, 'closed'), 0o000);
+  const find = async (glob: string): Promise<unknown> =>
+    JSON.parse(await runAsOtherUser('find-databases', join(folder, glob)));
+  expect(await find('*/*.db')).toEqual({
+    databases: [join(folder, 'open/a.db')],
+    leftOut: 0,
+    unreadable: [join(folder, 'closed')],
+  });
+  expect(await find('closed/*.db')).toBe(
+    `No database matches "${join(folder, 'closed/*.db')}", as far as folders can be read: "${join(folder, 'closed')}" cannot.`,
+  );
 });
 
 test('takes the path of a file as it is, whatever a glob would make of it', async () => {
@@ -59,11 +83,13 @@ test('leaves out what belongs to a database and is none of its own, and counts i
     'a.db-shm',
     'a.db-journal',
     'a.db.123-1.partial',
+    'a.db.set-aside-20261120T094814.243Z',
+    'a.db.set-aside-20261120T094814.243Z-wal',
     'a.db.rehearsal-1-abcdef/a.db',
   ];
   await files(...belongings, `${name}-journal`);
   await mkdir(join(folder, 'a.db.lock'));
-  expect(await find('**')).toEqual([['a.db'], 7]);
+  expect(await find('**')).toEqual([['a.db'], 9]);
   expect(await find('a.db', name)).toEqual([['a.db'], 1]);
 });
 

@@ -32,6 +32,9 @@ export async function runAsOtherUser(name: string, ...parameters: readonly strin
   return stdout.trim();
 }
 
+/** What stands before a command in a shell that is to run as a user without rights; nothing where we are one. */
+export const otherUserCommand = asRoot ? ['setpriv', ...dropping].join(' ') : '';
+
 /** Gives a file or folder to the user that `runAsOtherUser` is, with these permissions. */
 export function giveToOtherUser(path: string, permissions: number): void {
   chmodSync(path, permissions);
