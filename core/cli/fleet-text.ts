@@ -30,27 +30,23 @@ export function describeOutcome(outcome: Outcome): string | undefined {
       return `${name} was interrupted; its unfinished step was rolled back`;
     case 'repeated':
       return `${name} is another name of "${outcome.sameAs}"`;
-    case 'upToDate':
     case 'planned':
+      return `${name} would be upgraded: ${plannedInWords(outcome.plan).join(', ')}`;
+    case 'upToDate':
     case 'notAttempted':
       return undefined;
   }
 }
 
-/** What would be done to a database, in cells. */
-export function plannedInWords({ database, found, version, target, ...work }: UpgradePlan): string[] {
+/** From where to where a database would be brought, and by what. */
+export function plannedInWords({ found, version, target, ...work }: UpgradePlan): string[] {
   const { adopt, complete, apply } = work;
   const steps = [
     ...(adopt.length === 0 ? [] : [`${adopt.length} to adopt`]),
     ...(complete.length === 0 ? [] : [`${complete.length} to complete`]),
     ...(apply.length === 0 ? [] : [`${apply.length} to apply`]),
   ];
-  return [
-    database,
-    found === 'managed' ? `version ${version}` : found,
-    `to version ${target}`,
-    steps.join(', '),
-  ];
+  return [found === 'managed' ? `version ${version}` : found, `to version ${target}`, steps.join(', ')];
 }
 
 /** How a walk through many databases ended, as lines for people. */
@@ -99,12 +95,35 @@ function failureSections(failures: readonly FailedDatabase[]): string[] {
   ];
 }
 
+/**
+ * What would be done to many databases, those together to which the same would be done.
+ *
+ * @param rows the name of each, and what would be done to it
+ */
 export function describePlans(rows: readonly (readonly string[])[]): string[] {
-  return section('To be upgraded', rows);
+  const alike = new Map<
+    string,
+    { readonly work: readonly string[]; readonly first: string; others: number }
+  >();
+  for (const [name = '', ...work] of rows.toSorted()) {
+    const key = JSON.stringify(work);
+    const group = alike.get(key);
+    if (group === undefined) alike.set(key, { work, first: name, others: 0 });
+    else group.others += 1;
+  }
+  const told = [...alike.values()].map(({ work, first, others }) => [
+    others === 0 ? first : `${first} and ${plural(others, 'other')}`,
+    ...work,
+  ]);
+  return section('To be upgraded', told, rows.length);
 }
 
 export function leftOutInWords(leftOut: number): string[] {
   if (leftOut === 0) return [];
   const files = plural(leftOut, 'file that matches was', 'files that match were');
   return ['', `${files} left out: backups, logs, journals, unfinished copies.`];
+}
+
+export function unreadableInWords(folders: readonly string[]): string[] {
+  return section('Folders that could not be read, with whatever databases they hold', folders);
 }

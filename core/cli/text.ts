@@ -9,8 +9,10 @@ export function oneLine(text: string): string {
 
 /** Rows of cells as lines in which the columns stand one below the other. */
 export function aligned(rows: readonly (readonly string[])[]): string[] {
-  const width = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
-  return rows.map((row) =>
+  const shown = rows.map((row) => row.map(oneLine));
+  const width = (column: number): number =>
+    shown.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0);
+  return shown.map((row) =>
     row
       .map((cell, column) => cell.padEnd(width(column)))
       .join('  ')
@@ -27,11 +29,19 @@ export function milliseconds(ms: number): string {
   return `${Math.round(ms)} ms`;
 }
 
-/** A title with the number of rows below it, each a line or the cells of one; nothing where there is no row. */
-export function section(title: string, rows: readonly (string | readonly string[])[]): string[] {
+/**
+ * A title with the number of rows below it, each a line or the cells of one; nothing where there is no row.
+ *
+ * @param count of how much the rows tell, where that is not one each
+ */
+export function section(
+  title: string,
+  rows: readonly (string | readonly string[])[],
+  count = rows.length,
+): string[] {
   if (rows.length === 0) return [];
   const cells = rows.map((row) => (typeof row === 'string' ? [row] : row));
-  return ['', `${title} (${rows.length}):`, ...aligned(cells).map((line) => `  ${line}`)];
+  return ['', `${title} (${count}):`, ...aligned(cells).map((line) => `  ${line}`)];
 }
 
 /** Rows of cells below their headings, set in a little. */

@@ -1,8 +1,8 @@
 import { Option, type Command } from 'commander';
 
 import { InvalidOptionError } from '../errors.js';
-import type { FleetOptions, LegacyMode, PlanOutcome, UpgradeOutcome } from '../index.js';
-import { sharedSettingsOf, type ChangeOptions } from './change.js';
+import type { FleetOptions, LegacyMode, PlanOutcome, ProgressEvent, UpgradeOutcome } from '../index.js';
+import { describeProgress, sharedSettingsOf, type ChangeOptions } from './change.js';
 import { exitStatus, exitStatusOfStop } from './exit-status.js';
 import { showFleet } from './fleet-progress.js';
 import {
@@ -12,6 +12,7 @@ import {
   leftOutInWords,
   outcomeDocument,
   plannedInWords,
+  unreadableInWords,
 } from './fleet-text.js';
 import { count } from './options.js';
 import type { Output } from './output.js';
@@ -76,7 +77,7 @@ export function refuseFleetOptions({ concurrency, stopAfter, canary }: FleetComm
 /** Upgrades all databases that the globs name, or says what that would do, and tells of each as it comes to its end. */
 export async function upAll(options: UpAllOptions, output: Output): Promise<number> {
   const { findDatabases, planAll, upgradeAll } = await import('../index.js');
-  const { databases, leftOut } = await findDatabases(options.all);
+  const { databases, leftOut, unreadable } = await findDatabases(options.all);
   const { concurrency, stopAfter, canary, to, legacyMode, adopt } = options;
   const display = await showFleet(databases.length, output);
   const signal = abortOnSignals((name) => {
@@ -88,21 +89,27 @@ export async function upAll(options: UpAllOptions, output: Output): Promise<numb
   const planned: string[][] = [];
   const onResult = (outcome: UpgradeOutcome | PlanOutcome): void => {
     if (output.json) output.result(outcomeDocument(outcome), []);
-    else if (outcome.kind === 'planned') planned.push(plannedInWords(outcome.plan));
+    else if (outcome.kind === 'planned') planned.push([outcome.database, ...plannedInWords(outcome.plan)]);
     if (outcome.kind === 'failed') output.stack(outcome.error);
-    display.tell(outcome.kind, describeOutcome(outcome));
+    display.tell(outcome.kind, outcome.database, describeOutcome(outcome));
+  };
+  const onProgress = (event: ProgressEvent, database: string): void => {
+    if (event.kind === 'waiting') display.wait(database, `"${database}" is ${describeProgress(event)}`);
+    else display.goOn(database);
   };
   const summary =
     options.dryRun === true
       ? await planAll({ ...settings, onResult })
-      : await upgradeAll({ ...settings, legacyMode, adopt, canary, onResult });
+      : await upgradeAll({ ...settings, legacyMode, adopt, canary, onResult, onProgress });
   display.end();
-  output.result({ kind: 'summary', ...summary, failures: summary.failures.map(outcomeDocument), leftOut }, [
+  const failures = summary.failures.map(outcomeDocument);
+  output.result({ kind: 'summary', ...summary, failures, leftOut, unreadable }, [
     ...describeSummary(summary),
-    ...describePlans(planned.sort()),
+    ...describePlans(planned),
     ...leftOutInWords(leftOut),
+    ...unreadableInWords(unreadable),
   ]);
   if (summary.stopped === 'signal' && signal.reason instanceof StoppedBySignal)
     return exitStatusOfStop(signal.reason);
-  return summary.failed > 0 ? exitStatus.failed : exitStatus.done;
+  return summary.failed > 0 || unreadable.length > 0 ? exitStatus.failed : exitStatus.done;
 }

@@ -33,7 +33,7 @@ export function addUp(program: Command): void {
       ['done', 'the database is at the version; with --dry-run: the plan was printed'],
       [
         'failed',
-        'refused, or a step failed and was rolled back; with --all: one of them failed, whatever the reason',
+        'refused, or a step failed and was rolled back; with --all: one of them failed, whatever the reason, or a folder cannot be read',
       ],
       ['newer', 'the database is newer than this program'],
       ['locked', 'another process holds the database'],

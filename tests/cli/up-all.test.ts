@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { copyFile, readdir, rename, stat, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename, stat, symlink } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { CommandFolder, documentOf, type CommandEnd } from '../support/command.js';
 import { hashesIn } from '../support/database-copy.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import { testUnless, withoutProgram } from '../support/needed.js';
+import { giveToOtherUser, noOtherUser, otherUserCommand } from '../support/other-user.js';
 
 let folder: CommandFolder;
 
@@ -109,6 +110,7 @@ describe('up --all', () => {
         failures: [failure],
         stopped: null,
         leftOut: 0,
+        unreadable: [],
         ms: expect.any(Number),
       },
     ]);
@@ -119,7 +121,10 @@ describe('up --all', () => {
     await folder.run('up', '--migrations', 'sql', '--database', 'b.db', '--no-backup');
     const before = await hashes();
     const end = await upAll('*.db', '--dry-run');
-    expect(end).toMatchObject({ status: 0, stderr: '' });
+    expect(end).toMatchObject({
+      status: 0,
+      stderr: '"a.db" would be upgraded: version 1, to version 2, 1 to apply\n',
+    });
     expect(end.stdout).toMatch(
       /^2 databases: 1 to be upgraded, 1 up to date \(\d+ ms\)\.\n\nTo be upgraded \(1\):\n {2}a\.db {2}version 1 {2}to version 2 {2}1 to apply\n$/,
     );
@@ -129,6 +134,52 @@ describe('up --all', () => {
       { kind: 'summary', planned: 1, upToDate: 1 },
     ]);
     expect(await hashes()).toEqual(before);
+  });
+
+  test('tells with --dry-run together of those to which the same would be done', async () => {
+    await databases('a.db', 'c.db', '\u001b[31mred.db');
+    await folder.files('.', { 'new.db': '' });
+    const { stdout } = await upAll('*.db', '--dry-run');
+    expect(stdout.slice(stdout.indexOf('\n\n'))).toBe(`
+
+To be upgraded (4):
+  \\u{1b}[31mred.db and 2 others  version 1  to version 2  1 to apply
+  new.db                         empty      to version 2  2 to apply
+`);
+  });
+
+  test('reports a link that leads nowhere, and stops nobody', async () => {
+    await databases('a.db');
+    await symlink('/nowhere/b.db', folder.at('b.db'));
+    const end = await upAll('*.db');
+    expect(end.status).toBe(1);
+    expect(end.stdout).toMatch(
+      /^2 databases: 1 upgraded, 1 failed .*\n\nFailed \(1\):\n {2}b\.db {2}MISSING_DATABASE {2}"b\.db" is a link to "\/nowhere\/b\.db", which does not exist\.\n/,
+    );
+  });
+
+  testUnless(noOtherUser, 'names folders that cannot be read, and exits with 1', async () => {
+    await folder.files('open', {});
+    await databases('open/a.db');
+    await mkdir(folder.at('closed'));
+    for (const [name, permissions] of [
+      ['', 0o755],
+      ['open', 0o755],
+      ['open/a.db', 0o644],
+      ['closed', 0],
+    ] as const)
+      giveToOtherUser(folder.at(name), permissions);
+    const asOther = (...parameters: readonly string[]) =>
+      folder.shell(`${otherUserCommand} "$@"`, 'up', '--migrations', 'sql', '--all', '*/*.db', ...parameters);
+    const end = await asOther();
+    expect(end.status).toBe(1);
+    expect(end.stdout).toMatch(
+      /^1 database: 1 upgraded .*\n\nFolders that could not be read, with whatever databases they hold \(1\):\n {2}.*closed\n$/,
+    );
+    expect(linesOf(await asOther('--json')).at(-1)).toMatchObject({
+      failed: 0,
+      unreadable: [expect.stringMatching(/closed$/)],
+    });
   });
 
   test('leaves copies, logs and journals out, and says how many', async () => {
@@ -142,6 +193,16 @@ describe('up --all', () => {
     );
     const copies = (await readdir(folder.path)).filter((name) => name.includes('.backup-'));
     expect(copies).toHaveLength(1);
+  });
+
+  test('tells of a database that has to wait for another process', async () => {
+    await databases('a.db');
+    await folder.files('a.db.lock', {});
+    const end = await upAll('*.db', '--lock-wait', '0.3');
+    expect(end.status).toBe(1);
+    expect(end.stderr).toMatch(
+      /^"a\.db" is waiting for another process, which has held the lock since \S+Z\n"a\.db" failed: LOCKED \(\d+ ms\)\n$/,
+    );
   });
 
   test('takes the names that a shell put in the place of a glob', async () => {
@@ -265,8 +326,20 @@ describe('on a terminal', () => {
     expect(status).toBe(1);
     expect(stdout).toContain('0 of 3, 0 failed');
     expect(stdout).not.toContain('is at version 2 now');
-    expect(stdout).toMatch(/3 databases: 2 upgraded, 1 failed/);
+    expect(stdout).toMatch(
+      /"c\.db" failed: UNREADABLE_DATABASE \(\d+ ms\)\r?\n[^]*3 databases: 2 upgraded, 1 failed/,
+    );
     const quiet = await folder.onTerminal('', 'up', '--migrations', 'sql', '--all', '*.db', '--json');
     expect(quiet.stdout).not.toContain(' of 3');
+  });
+
+  testUnless(withoutProgram('script'), 'tells how many wait for another process', async () => {
+    await databases('a.db');
+    await folder.files('a.db.lock', {});
+    const parameters = ['--migrations', 'sql', '--all', '*.db', '--lock-wait', '1'];
+    const { stdout, status } = await folder.onTerminal('', 'up', ...parameters);
+    expect(status).toBe(1);
+    expect(stdout).toContain('0 of 1, 0 failed, 1 waiting,');
+    expect(stdout).toMatch(/1 database: 1 failed/);
   });
 });
