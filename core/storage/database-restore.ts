@@ -7,11 +7,12 @@ import { backupPath as newBackupPath, backupPlaceOf, timeStamp } from './backup-
 import { backUpConnection, contentLabel, verifyBackup, type VerifyOptions } from './database-backup.js';
 import { hasOrphanedLog, resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { countedRows, type DatabasePicture } from './database-picture.js';
+import { takePlaceOf } from './file-system.js';
 import { databaseBytes, requireSpace } from './free-space.js';
 import { replaceContent } from './live-restore.js';
 import { acquireMigrationLock, checkedWaitMs } from './migration-lock.js';
 import { sweepPartials } from './partial-files.js';
-import { keepAside, lookFirst, moveAside, takePlaceOf } from './set-aside-files.js';
+import { keepAside, lookFirst, moveAside } from './set-aside-files.js';
 import { checkFullCheckBytes, copyDamagedDatabase, copyDatabase } from './verified-copy.js';
 
 export interface RestoreOptions extends VerifyOptions {

@@ -1,5 +1,5 @@
-import { statfsSync } from 'node:fs';
-import { open, statfs } from 'node:fs/promises';
+import { statfsSync, type Stats } from 'node:fs';
+import { chmod, chown, open, statfs } from 'node:fs/promises';
 
 /** `f_type` of statfs(2) for the file systems that are, or may be, reached over a network. */
 const networkFileSystems: ReadonlyMap<number, string> = new Map([
@@ -50,6 +50,12 @@ async function sync(path: string, flags: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Gives a file that takes the place of another one, or is its copy, its owner and permissions, as far as this user may. */
+export async function takePlaceOf({ mode, uid, gid }: Stats, path: string): Promise<void> {
+  if (process.getuid?.() === 0) await chown(path, uid, gid);
+  await chmod(path, mode & 0o777);
 }
 
 /** The kind of network file system that a folder is on; undefined for a local disk. */

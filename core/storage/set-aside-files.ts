@@ -1,5 +1,4 @@
-import { existsSync, renameSync, type Stats } from 'node:fs';
-import { chmod, chown } from 'node:fs/promises';
+import { existsSync, renameSync } from 'node:fs';
 
 import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
 import { isSqliteError } from '../errors.js';
@@ -47,12 +46,6 @@ async function isDamaged(reader: LocalBridge): Promise<boolean> {
     if (isSqliteError(error, 'SQLITE_ERROR')) return false;
     throw error;
   }
-}
-
-/** Gives a file that takes the place of another one its owner and permissions, as far as this user may. */
-export async function takePlaceOf({ mode, uid, gid }: Stats, path: string): Promise<void> {
-  if (process.getuid?.() === 0) await chown(path, uid, gid);
-  await chmod(path, mode & 0o777);
 }
 
 /** Copies the file and what lies beside it, byte by byte and under names that keep them together. */

@@ -1,5 +1,5 @@
 import { existsSync, renameSync } from 'node:fs';
-import { chmod, chown, open, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
@@ -9,7 +9,7 @@ import { readDataVersion } from './data-version.js';
 import { copyFailure, refuseWhenAborted, unlikeItsSource } from './copy-failures.js';
 import { checkIntegrity } from './database-integrity.js';
 import { pictureDifferences, pictureOf, takePicture, type DatabasePicture } from './database-picture.js';
-import { syncFile, syncFolder } from './file-system.js';
+import { syncFile, syncFolder, takePlaceOf } from './file-system.js';
 import { defaultFullCheckBytes } from './defaults.js';
 import { claimPartial, discardPartial } from './partial-files.js';
 
@@ -195,7 +195,7 @@ async function intoPlace<Result>(
     // Made first, so that no other user can read what SQLite writes into it.
     await (await open(partial, 'wx', 0o600)).close();
     const result = await make(partial);
-    await inheritPermissions(source, partial);
+    await takePlaceOf(await stat(source), partial);
     await syncFile(partial);
     const path = giveName(partial, target, onTaken);
     await syncFolder(dirname(target));
@@ -220,12 +220,6 @@ function giveName(partial: string, target: string, onTaken: OnTaken): string {
   }
   renameSync(partial, path);
   return path;
-}
-
-async function inheritPermissions(source: string, target: string): Promise<void> {
-  const { mode, uid, gid } = await stat(source);
-  if (process.getuid?.() === 0) await chown(target, uid, gid);
-  await chmod(target, mode & 0o777);
 }
 
 /** Whether VACUUM stumbled over what the database is, rather than over the disk, a lock or damage. */

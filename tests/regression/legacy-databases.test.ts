@@ -14,21 +14,14 @@ import {
   type UpgradeReport,
 } from '../../core/index.js';
 import { resolveDriver } from '../../core/database/drivers.js';
-import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { compareSchemas } from '../../core/storage/schema-comparison.js';
-import { readSchema, type SchemaSnapshot } from '../../core/storage/schema-snapshot.js';
 import { copyDatabase, hashesIn, withCopy } from '../support/database-copy.js';
 import { dumpDatabase, type DatabaseDump } from '../support/database-dump.js';
-import { historyTable } from '../support/history-table.js';
+import { makeFresh, openAndClose, snapshotOf, type FreshDatabase } from '../support/fresh-database.js';
 import { driverNames } from '../support/drivers.js';
 import { buildLegacyDatabase, legacyFixtures, type LegacyFixture } from '../support/legacy-databases.js';
 import { withLegacy } from '../support/legacy-driver.js';
-import {
-  behaviourOf,
-  describeSchema,
-  schemaFaults,
-  type DescribedSchema,
-} from '../support/schema-by-pragmas.js';
+import { behaviourOf, describeSchema, schemaFaults } from '../support/schema-by-pragmas.js';
 import { useExtras } from '../support/user-extras.js';
 import {
   extraFaults,
@@ -63,34 +56,11 @@ const filename = (version: number): string =>
   `${String(version).padStart(4, '0')}_${names.get(version) ?? ''}.sql`;
 
 let folder: string;
-let fresh: { schema: SchemaSnapshot; described: DescribedSchema; behaviour: readonly string[] };
-
-async function snapshotOf(path: string): Promise<SchemaSnapshot> {
-  return withCopy(path, async (copy) => {
-    const db = await sqlite3Driver.open(copy, 'read-only');
-    try {
-      return await readSchema(db, historyTable);
-    } finally {
-      await db.close();
-    }
-  });
-}
-
-async function upgrade(path: string, driver: DriverName = 'sqlite3'): Promise<UpgradeReport> {
-  const storage = await openStorage({ database: path, backup: false, driver });
-  await storage.close();
-  return storage.report;
-}
+let fresh: FreshDatabase;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'legacy-databases-'));
-  const path = join(folder, 'fresh.db');
-  await upgrade(path);
-  fresh = {
-    schema: await snapshotOf(path),
-    described: await describeSchema(path),
-    behaviour: await behaviourOf(path),
-  };
+  fresh = await makeFresh(join(folder, 'fresh.db'));
 });
 
 afterAll(async () => {
@@ -150,7 +120,7 @@ describe.each(cases.filter((each) => each.expect.kind === 'legacy'))(
       ({ path, place } = await placed(name, turned));
       before = await dumpDatabase(path);
       extras = await useExtras(path);
-      report = await upgrade(path, driver);
+      report = await openAndClose(path, driver);
       after = await dumpDatabase(path);
     });
 
@@ -240,7 +210,7 @@ describe.each(cases.filter((each) => each.expect.kind === 'legacy'))(
       const other = await resolveDriver(driver).open(path, 'read-write');
       await other.execute('BEGIN IMMEDIATE');
       try {
-        const again = await upgrade(path, driver);
+        const again = await openAndClose(path, driver);
         expect(again).toMatchObject({ found: 'managed', upToDate: true, version: 11, applied: [], rows: [] });
       } finally {
         await other.execute('ROLLBACK');
@@ -273,7 +243,7 @@ describe.each(cases.filter((each) => each.expect.kind === 'empty'))(
   ({ name, turned, driver, claimed }) => {
     it('becomes a fresh database, and the claim is reported', async () => {
       const { path } = await placed(name, turned);
-      const report = await upgrade(path, driver);
+      const report = await openAndClose(path, driver);
       expect(report).toMatchObject({
         found: 'empty',
         claimed,

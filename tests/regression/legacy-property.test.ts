@@ -4,13 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { openStorage, UpgradeBridgeError, type UpgradeReport } from '../../core/index.js';
-import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import { UpgradeBridgeError } from '../../core/index.js';
 import { compareSchemas } from '../../core/storage/schema-comparison.js';
-import { readSchema, type SchemaSnapshot } from '../../core/storage/schema-snapshot.js';
 import { hashesIn } from '../support/database-copy.js';
 import { dumpDatabase } from '../support/database-dump.js';
-import { historyTable } from '../support/history-table.js';
+import { makeFresh, openAndClose, snapshotOf, type FreshDatabase } from '../support/fresh-database.js';
 import {
   buildLegacyDatabase,
   claimedObjects,
@@ -21,12 +19,7 @@ import {
   type LegacyVersion,
 } from '../support/legacy-databases.js';
 import { withLegacy } from '../support/legacy-driver.js';
-import {
-  behaviourOf,
-  describeSchema,
-  schemaFaults,
-  type DescribedSchema,
-} from '../support/schema-by-pragmas.js';
+import { behaviourOf, describeSchema, schemaFaults } from '../support/schema-by-pragmas.js';
 import {
   extraFaults,
   historyFaults,
@@ -166,32 +159,11 @@ const cases: fc.Arbitrary<Case> = fc
   });
 
 let folder: string;
-let fresh: { schema: SchemaSnapshot; described: DescribedSchema; behaviour: readonly string[] };
-
-async function snapshotOf(path: string): Promise<SchemaSnapshot> {
-  const db = await sqlite3Driver.open(path, 'read-only');
-  try {
-    return await readSchema(db, historyTable);
-  } finally {
-    await db.close();
-  }
-}
-
-async function upgrade(path: string): Promise<UpgradeReport> {
-  const storage = await openStorage({ database: path, backup: false });
-  await storage.close();
-  return storage.report;
-}
+let fresh: FreshDatabase;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'legacy-property-'));
-  const path = join(folder, 'fresh.db');
-  await upgrade(path);
-  fresh = {
-    schema: await snapshotOf(path),
-    described: await describeSchema(path),
-    behaviour: await behaviourOf(path),
-  };
+  fresh = await makeFresh(join(folder, 'fresh.db'));
 });
 
 afterAll(async () => {
@@ -236,14 +208,14 @@ async function holds(each: Case): Promise<void> {
 
     if (expected.kind === 'foreign') {
       const bytes = await hashesIn(place);
-      await expect(upgrade(path)).rejects.toMatchObject({ code: 'FOREIGN_DATABASE' });
+      await expect(openAndClose(path)).rejects.toMatchObject({ code: 'FOREIGN_DATABASE' });
       expect(await hashesIn(place)).toEqual(bytes);
       return;
     }
 
     const before = await dumpDatabase(path);
     const extras = await useExtras(path);
-    const report = await upgrade(path);
+    const report = await openAndClose(path);
     const after = await dumpDatabase(path);
 
     // It is what its evidence says, and the history says what happened.
@@ -271,7 +243,7 @@ async function holds(each: Case): Promise<void> {
     // A second open writes nothing and wants no lock: what is in the lock's place would stop it.
     await writeFile(`${path}.lock`, 'in the way');
     const bytes = await hashesIn(place);
-    expect(await upgrade(path)).toMatchObject({ found: 'managed', upToDate: true, version: 11 });
+    expect(await openAndClose(path)).toMatchObject({ found: 'managed', upToDate: true, version: 11 });
     expect(await hashesIn(place)).toEqual(bytes);
   } finally {
     await rm(place, { recursive: true, force: true });

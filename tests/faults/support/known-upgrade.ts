@@ -1,14 +1,12 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-import { messageOf, upgradeDatabase, worldLegacyVersions } from '../../../core/index.js';
+import { messageOf } from '../../../core/index.js';
 import { copyDatabase } from '../../support/database-copy.js';
 import { dumpDatabase, type DatabaseDump } from '../../support/database-dump.js';
 import { withLegacy } from '../../support/legacy-driver.js';
 import { digestOf, lostRows, type KnownState } from './database-states.js';
-import { migrationsDir } from './places.js';
+import { upgradeWithSnapshots } from './upgrade-snapshots.js';
 
 /** An upgrade that was carried out once undisturbed: what every other one of the same database has to come to. */
 export interface KnownUpgrade {
@@ -37,25 +35,7 @@ export async function knowUpgrade(
   await make(source);
   const path = join(place, 'upgraded.db');
   await copyDatabase(source, path);
-  const snapshots = [{ name: 'old', path: source }];
-  await upgradeDatabase({
-    database: path,
-    migrations: migrationsDir,
-    legacy: worldLegacyVersions,
-    backup: false,
-    onProgress: (event) => {
-      if (event.kind !== 'adopted' && event.kind !== 'applied') return;
-      const snapshot = join(place, `state-${snapshots.length}.db`);
-      // By another process: closing a copy of the file in this one would drop the locks that SQLite has on it.
-      for (const side of ['', '-wal']) {
-        if (existsSync(path + side)) spawnSync('cp', [path + side, snapshot + side]);
-      }
-      snapshots.push({
-        name: event.kind === 'adopted' ? 'adopted' : `applied ${event.version}`,
-        path: snapshot,
-      });
-    },
-  });
+  const snapshots = [{ name: 'old', path: source }, ...(await upgradeWithSnapshots(path, place))];
   const old = await dumpDatabase(source);
   const states: KnownState[] = [];
   for (const snapshot of snapshots) {

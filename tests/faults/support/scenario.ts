@@ -1,13 +1,12 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { upgradeDatabase, verifyDatabase, worldLegacyVersions } from '../../../core/index.js';
+import { verifyDatabase, worldLegacyVersions } from '../../../core/index.js';
 import { dumpDatabase } from '../../support/database-dump.js';
 import { buildLegacyDatabase, type LegacySpec } from '../../support/legacy-databases.js';
 import { digestOf, lostRows, nothing, type KnownState } from './database-states.js';
 import { migrationsDir } from './places.js';
+import { upgradeWithSnapshots } from './upgrade-snapshots.js';
 
 /**
  * A database of version 6 to which everything has to be done: seven files are adopted, two completed (one of them by a
@@ -80,23 +79,7 @@ async function makeScenario(place: string, kind: Kind): Promise<Scenario> {
     await buildLegacyDatabase(source, { ...spec, journal: kind.journal });
     await copyFile(source, path);
   }
-  const snapshots: { readonly name: string; readonly path: string }[] = [];
-  await upgradeDatabase({
-    database: path,
-    migrations: migrationsDir,
-    legacy: worldLegacyVersions,
-    backup: false,
-    onProgress: (event) => {
-      if (event.kind !== 'adopted' && event.kind !== 'applied') return;
-      const name = event.kind === 'adopted' ? 'adopted' : `applied ${event.version}`;
-      const snapshot = join(place, `state-${snapshots.length}.db`);
-      // By another process: closing a copy of the file in this one would drop the locks that SQLite has on it.
-      for (const side of ['', '-wal']) {
-        if (existsSync(path + side)) spawnSync('cp', [path + side, snapshot + side]);
-      }
-      snapshots.push({ name, path: snapshot });
-    },
-  });
+  const snapshots = await upgradeWithSnapshots(path, place);
   const { ok } = await verifyDatabase(path, { migrations: migrationsDir, legacy: worldLegacyVersions });
   if (!ok) throw new Error('The upgraded database does not verify.');
 
