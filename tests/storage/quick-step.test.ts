@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import BetterSqlite3 from 'better-sqlite3';
 
-import { upgradeDatabase, type ProgressEvent } from '../../core/index.js';
+import { upgradeDatabase, type LegacyVersions, type ProgressEvent } from '../../core/index.js';
 import { attemptAt, linkedRow } from '../../core/storage/history-row.js';
 import type { Migration } from '../../core/storage/migration.js';
-import { migrationsOf } from '../support/migration-values.js';
+import { migrationsOf, unchecked } from '../support/migration-values.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 import { journalModes } from '../support/storage-database.js';
 
@@ -74,4 +74,73 @@ describe.each(journalModes)('between two steps of an upgrade, in %s mode, anothe
       expect(await scratch.history()).toEqual([1, 2, 3, 4, 5].map((each) => `${each} applied migration`));
     },
   );
+});
+
+describe.each(journalModes)('a step in the middle of an upgrade, in %s mode,', (journal) => {
+  let scratch: ScratchDatabase;
+
+  beforeEach(async () => {
+    scratch = await ScratchDatabase.make(journal, 'CREATE TABLE mine (a); DROP TABLE mine;');
+  });
+
+  afterEach(() => scratch.remove());
+
+  /** What user_version says after each file. */
+  async function stamps(migrations: readonly Migration[], legacy: LegacyVersions = {}): Promise<unknown[]> {
+    const seen: unknown[] = [];
+    await upgradeDatabase({
+      database: scratch.path,
+      migrations,
+      legacy,
+      backup: false,
+      onProgress: ({ kind }) => {
+        if (kind !== 'applied') return;
+        const other = new BetterSqlite3(scratch.path, { readonly: true });
+        seen.push(other.pragma('user_version', { simple: true }));
+        other.close();
+      },
+    });
+    return seen;
+  }
+
+  const tables = (...numbers: readonly number[]): readonly Migration[] =>
+    migrationsOf(Object.fromEntries(numbers.map((each) => [`${each}_t.sql`, `CREATE TABLE t${each} (a);`])));
+
+  it('stamps the database with its number', async () => {
+    expect(await stamps(tables(1, 2, 3, 40, 41))).toEqual([1, 2, 3, 40, 41]);
+  });
+
+  it('counts the files where their numbers do not fit', async () => {
+    const first = 20250101120000;
+    expect(await stamps(tables(1, 2, first, first + 1, first + 2, first + 3))).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('leaves the number of a newer file that a legacy database held already', async () => {
+    await scratch.run('CREATE TABLE t5 (a); PRAGMA user_version = 9;');
+    expect(await stamps(tables(1, 2, 3, 5, 6), { 9: [5] })).toEqual([5, 5, 5, 6]);
+  });
+
+  it('keeps the text of its file, whatever stands in it', async () => {
+    const text = `INSERT INTO notes VALUES ('it''s');
+-- ', NULL, 'hash'); UPDATE notes SET title = 'another'; --`;
+    const migrations = migrationsOf({ ...files, '003_third.sql': text });
+    await upgradeDatabase({ database: scratch.path, migrations, backup: false });
+    expect(await scratch.value('SELECT up_sql FROM schema_migrations WHERE version = 3')).toBe(text);
+    expect(await scratch.value('SELECT group_concat(title) FROM notes')).toBe("second,it's,fourth,fifth");
+  });
+
+  it('is refused where one of its statements ends the transaction', async () => {
+    const migrations = migrationsOf(files).map((migration) =>
+      migration.version === 3
+        ? unchecked(migration, 'CREATE TABLE third (a); COMMIT; BEGIN; CREATE TABLE fourth (a)')
+        : migration,
+    );
+    const upgrade = upgradeDatabase({ database: scratch.path, migrations, backup: false });
+    await expect(upgrade).rejects.toMatchObject({ place: { filename: '003_third.sql' } });
+    expect(await scratch.history()).toEqual([
+      '1 applied migration',
+      '2 applied migration',
+      '3 failed migration',
+    ]);
+  });
 });
