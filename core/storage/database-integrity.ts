@@ -18,6 +18,9 @@ const checkLine = 'CHECK constraint failed in ';
 const nullLine = 'NULL value in ';
 const indexLine = /^(?:row \d+ missing from|wrong # of entries in) index (.+)$/;
 
+/** Who looks at the CHECKs: a connection that can write and does not ignore them, or only whoever counts their violations. */
+export type CheckReader = 'sqlite' | 'nobody';
+
 /** Counts, check by check, the rows that break it: rows that were written while checks were ignored, or before there was one. */
 export async function findCheckViolations(db: DatabaseBridge): Promise<CheckViolations[]> {
   const violations: CheckViolations[] = [];
@@ -49,15 +52,20 @@ async function expressionIndexes(db: DatabaseBridge): Promise<ReadonlySet<string
  * Asks SQLite whether the database is whole ("PRAGMA integrity_check", "PRAGMA quick_check").
  *
  * @param depth `full` also holds every index against its table, and takes several times as long
+ * @param reader `sqlite` where SQLite's own check looks at every CHECK on this connection
  */
-export async function checkIntegrity(db: DatabaseBridge, depth: 'quick' | 'full'): Promise<IntegrityResult> {
+export async function checkIntegrity(
+  db: DatabaseBridge,
+  depth: 'quick' | 'full',
+  reader: CheckReader = 'nobody',
+): Promise<IntegrityResult> {
   let lines: string[];
   try {
     const rows = await db.query(depth === 'full' ? 'PRAGMA integrity_check' : 'PRAGMA quick_check');
     lines = rows.flatMap((row) => Object.values(row).map(String)).flatMap((text) => text.split('\n'));
   } catch (error) {
     // An index on a function that only the owner's program has cannot be held against its table here.
-    if (depth === 'full' && isForeignFunction(error)) return checkIntegrity(db, 'quick');
+    if (depth === 'full' && isForeignFunction(error)) return checkIntegrity(db, 'quick', reader);
     if (!isSqliteError(error, 'SQLITE_CORRUPT', 'SQLITE_NOTADB')) throw error;
     return { damage: [error.message], brokenRules: [], staleIndexes: [] };
   }
@@ -71,10 +79,9 @@ export async function checkIntegrity(db: DatabaseBridge, depth: 'quick' | 'full'
   );
   const nulls = found.filter((line) => line.startsWith(nullLine));
   // SQLite names no CHECK, and on a connection that may only read it looks at none; counting takes a scan a check.
-  const checks =
-    depth === 'full' && damage.length === 0
-      ? (await findCheckViolations(db)).map(describeCheckViolation)
-      : found.filter((line) => line.startsWith(checkLine));
+  const seen = found.filter((line) => line.startsWith(checkLine));
+  const counts = depth === 'full' && damage.length === 0 && (reader === 'nobody' || seen.length > 0);
+  const checks = counts ? (await findCheckViolations(db)).map(describeCheckViolation) : seen;
   return { damage, brokenRules: [...nulls, ...checks], staleIndexes: found.filter(stale) };
 }
 
@@ -83,8 +90,12 @@ export async function checkIntegrity(db: DatabaseBridge, depth: 'quick' | 'full'
  *
  * @throws UnreadableDatabaseError (DAMAGED_DATABASE) that quotes SQLite's first findings
  */
-export async function refuseDamage(db: DatabaseBridge, depth: 'quick' | 'full'): Promise<IntegrityResult> {
-  const result = await checkIntegrity(db, depth);
+export async function refuseDamage(
+  db: DatabaseBridge,
+  depth: 'quick' | 'full',
+  reader?: CheckReader,
+): Promise<IntegrityResult> {
+  const result = await checkIntegrity(db, depth, reader);
   if (result.damage.length > 0)
     throw new UnreadableDatabaseError(
       'DAMAGED_DATABASE',

@@ -7,10 +7,11 @@ import { foldName, isKeyword, tokenize, type Token } from './sql-tokens.js';
  *
  * - `objects`: add tables without rows, columns, views, triggers and indexes. No row, no object and no reference that is
  *   there can suffer.
- * - `rows`: also add and change rows, which triggers, foreign keys, ON CONFLICT REPLACE and virtual tables can make more of.
+ * - `values`: also change rows, which triggers, foreign keys, ON CONFLICT REPLACE and virtual tables can make more of.
+ * - `rows`: also add rows, which the same can make more of.
  * - `anything`: whatever SQL can do.
  */
-export type MigrationEffect = 'objects' | 'rows' | 'anything';
+export type MigrationEffect = 'objects' | 'values' | 'rows' | 'anything';
 
 /** Words after which a statement that adds can also take away, or read what is not to be written. */
 const beyond = /^(replace|references|rollback|temp|temporary|virtual|sqlite_.*|pragma_.*)$/i;
@@ -28,8 +29,7 @@ const effects = new WeakMap<Migration['statements'], MigrationEffect>();
 
 function effectOfStatements(statements: Migration['statements']): MigrationEffect {
   const found = new Set(statements.map(({ sql }) => effectOfStatement(tokenize(sql))));
-  if (found.has('anything')) return 'anything';
-  return found.has('rows') ? 'rows' : 'objects';
+  return (['anything', 'rows', 'values'] as const).find((effect) => found.has(effect)) ?? 'objects';
 }
 
 function effectOfStatement(all: readonly Token[]): MigrationEffect {
@@ -43,7 +43,8 @@ function effectOfStatement(all: readonly Token[]): MigrationEffect {
   if (isKeyword(verb, 'CREATE') && isKeyword(object, 'TABLE')) return effectOfTable(tokens);
   if (tokens.some(isBeyond)) return 'anything';
   if (isKeyword(verb, 'ALTER') && !has('RENAME', 'DROP') && has('ADD')) return 'objects';
-  if (isKeyword(verb, 'INSERT', 'UPDATE')) return 'rows';
+  if (isKeyword(verb, 'UPDATE')) return 'values';
+  if (isKeyword(verb, 'INSERT')) return 'rows';
   return 'anything';
 }
 
@@ -76,7 +77,7 @@ export const plainTables = `NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type =
  */
 export function canDoNoHarm(migration: Migration, plain: boolean): boolean {
   const effect = effectOf(migration);
-  return effect === 'objects' || (effect === 'rows' && plain);
+  return effect === 'objects' || (effect !== 'anything' && plain);
 }
 
 /** The same, with the database asked. */
@@ -89,4 +90,9 @@ export async function isHarmless(db: DatabaseBridge, migration: Migration): Prom
 /** Whether tables are no longer plain after a file, or may not be. */
 export function makesRules({ sql }: Pick<Migration, 'sql'>): boolean {
   return /trigger|references|replace|virtual/i.test(sql);
+}
+
+/** Whether a CHECK may come to rows that are there already: not every SQLite holds them against it. */
+export function mayAddCheck({ statements, code }: Pick<Migration, 'statements' | 'code'>): boolean {
+  return code !== undefined || statements.some(({ sql }) => /\balter\b/i.test(sql) && /\bcheck\b/i.test(sql));
 }

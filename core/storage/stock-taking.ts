@@ -37,9 +37,9 @@ export class StockTaking {
 
   /** A step was carried out after which nothing was counted. */
   passOver(effect: MigrationEffect): void {
-    // Tables that were there have the rows that they had, where only objects were added.
-    this.latest =
-      effect === 'objects' && this.latest !== undefined ? { ...this.latest, isWhole: false } : undefined;
+    // Tables that were there have the rows that they had, where only objects were added and values changed.
+    const keepsRows = effect === 'objects' || effect === 'values';
+    this.latest = keepsRows && this.latest !== undefined ? { ...this.latest, isWhole: false } : undefined;
   }
 
   /** What was counted may have been rolled back. */

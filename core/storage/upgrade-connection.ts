@@ -2,9 +2,8 @@ import type { DatabaseBridge, LocalBridge } from '../database/database-bridge.js
 import { withTransaction } from '../database/transaction.js';
 import { isSqliteError } from '../errors.js';
 import { backUpBeforeUpgrade, withdrawBackup } from './backup-policy.js';
-import { refuseDamage } from './database-integrity.js';
+import { DamageCheck } from './damage-check.js';
 import { nameReadError } from './database-state.js';
-import { databaseBytes } from './free-space.js';
 import type { MigrationLock } from './migration-lock.js';
 import type { ChangeRequest } from './upgrade-request.js';
 import { interrupted, keptBusy, lockLost } from './upgrade-stops.js';
@@ -15,6 +14,10 @@ const INTERRUPT_EVERY_MS = 20;
 export class UpgradeConnection {
   /** The path of the copy that was made before the first write. */
   backup: string | undefined;
+  /** Whether it is known that no row of the database broke a CHECK before the upgrade. */
+  checksHeld = false;
+  /** What has to be over before the transaction that is open may be committed. */
+  private check: DamageCheck | undefined;
 
   /** @param lock what keeps other upgraders away; undefined for a database that no other process can reach */
   constructor(
@@ -24,20 +27,14 @@ export class UpgradeConnection {
   ) {}
 
   /**
-   * Makes sure of everything that has to be sure before the first write: that the database is whole, that there is room,
+   * Makes sure of everything that has to be sure before the first commit: that the database is whole, that there is room,
    * and that there is a copy. To be called in the transaction that will write.
    *
    * @param from what the database is, as the name of the copy says it
    */
   async secure(from: string): Promise<void> {
     const { settings, target, driver, logger, progress, signal, to } = this.request;
-    const started = performance.now();
-    const bytes = await databaseBytes(this.db);
-    const depth = bytes <= settings.fullCheckBytes ? 'full' : 'quick';
-    const { brokenRules, staleIndexes } = await refuseDamage(this.db, depth);
-    for (const line of [...brokenRules, ...staleIndexes])
-      logger.warn({ finding: line }, 'found before the upgrade');
-    progress({ kind: 'checked', depth, ms: performance.now() - started });
+    this.check = await DamageCheck.begin(this.db, this.request);
     if (!('canonicalPath' in target)) return;
     this.backup = await backUpBeforeUpgrade(settings.backup, {
       driver,
@@ -61,13 +58,35 @@ export class UpgradeConnection {
   /** Carries out work in a transaction of its own. What it throws is what went wrong, not yet what it is called. */
   transaction<Result>(work: () => Promise<Result>): Promise<Result> {
     const { lockWaitMs } = this.request.settings;
-    return withTransaction(this.db, work, {
+    const proven = async (): Promise<Result> => {
+      try {
+        return await work();
+      } finally {
+        // Of a damaged database it says more than what the work stumbled over.
+        await this.proveWhole();
+      }
+    };
+    return withTransaction(this.db, proven, {
       beginPatienceMs: lockWaitMs,
       commitPatienceMs: lockWaitMs,
       beforeRetry: () => {
         this.refuseToGoOn();
       },
     });
+  }
+
+  /** @throws UnreadableDatabaseError (DAMAGED_DATABASE) */
+  private async proveWhole(): Promise<void> {
+    const { check } = this;
+    if (check === undefined) return;
+    this.check = undefined;
+    try {
+      const { brokenRules } = await check.end();
+      this.checksHeld = 'canonicalPath' in this.request.target && brokenRules.length === 0;
+    } catch (error) {
+      await this.withdrawBackup();
+      throw error;
+    }
   }
 
   /**

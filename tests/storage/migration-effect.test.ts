@@ -29,13 +29,20 @@ describe('a statement by its words', () => {
   it.each([
     'INSERT INTO t VALUES (1)',
     'INSERT OR IGNORE INTO t SELECT * FROM u',
-    'UPDATE t SET a = 1',
+    'INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 2',
     'CREATE TABLE t AS SELECT 1',
     'CREATE TABLE main.t AS VALUES (1)',
     'CREATE UNIQUE INDEX i ON t (a)',
-  ])('adds or changes rows: %s', (sql) => {
+  ])('adds rows: %s', (sql) => {
     expect(effectOf(migration(sql))).toBe('rows');
   });
+
+  it.each(['UPDATE t SET a = 1', 'UPDATE OR IGNORE t SET a = 1 FROM u RETURNING a'])(
+    'changes values: %s',
+    (sql) => {
+      expect(effectOf(migration(sql))).toBe('values');
+    },
+  );
 
   it.each([
     'DELETE FROM t',

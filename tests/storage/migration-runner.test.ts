@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -376,9 +376,30 @@ it('a large database gets the quick check, and rows that break a rule are no rea
     if (event.kind === 'checked') checks.push(event.depth);
   };
   const files = { '0001_one.sql': "CREATE TABLE t (a CHECK (a <> ''));", ...two };
-  await upgrade(migrationsOf(files), { fullCheckBytes: 0, onProgress });
-  await upgrade(migrationsOf({ ...files, '0003_three.sql': 'CREATE TABLE v (a);' }), { onProgress });
+  const quick = await upgrade(migrationsOf(files), { fullCheckBytes: 0, onProgress });
+  const full = await upgrade(migrationsOf({ ...files, '0003_three.sql': 'CREATE TABLE v (a);' }), {
+    onProgress,
+  });
   expect(checks).toEqual(['quick', 'full']);
+  const violation = { table: 't', expression: "(a <> '')", rows: 1 };
+  expect([quick.checkViolations, full.checkViolations]).toEqual([[violation], [violation]]);
+});
+
+it('the rows that are there in the end are told, whatever was not counted again on the way', async () => {
+  await upgrade(migrationsOf(one));
+  const { rows: counted } = await upgrade(
+    migrationsOf({
+      ...one,
+      '0002_two.sql': "UPDATE t SET a = 'two';",
+      '0003_three.sql': "CREATE TABLE u (a); INSERT INTO u SELECT a FROM t; UPDATE u SET a = '';",
+      '0004_four.sql': "INSERT INTO t (a) VALUES ('four'); CREATE INDEX by_a ON t (a);",
+      '0005_five.sql': "UPDATE t SET a = 'five';",
+    }),
+  );
+  expect(counted).toEqual([
+    { table: 't', before: 1, after: 2 },
+    { table: 'u', before: 0, after: 1 },
+  ]);
 });
 
 it('a damaged database is refused before the first write', async () => {
@@ -392,4 +413,65 @@ it('a damaged database is refused before the first write', async () => {
   const refused = upgrade(migrationsOf({ ...one, '0002_two.sql': 'CREATE INDEX by_a ON t (a);', ...three }));
   await expect(refused).rejects.toMatchObject({ code: 'DAMAGED_DATABASE' });
   expect(await hashesIn(folder)).toEqual(bytes);
+});
+
+describe('a large database with a log, which is looked at while the first file is written,', () => {
+  const indexed = { ...one, '0002_two.sql': 'CREATE INDEX by_a ON t (a);' };
+
+  async function damaged(): Promise<void> {
+    await upgrade(migrationsOf(indexed));
+    await withLegacy(database, (connection) =>
+      connection.run(
+        `PRAGMA journal_mode = WAL;
+         WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO t (a) SELECT randomblob(1000000) FROM n;
+         PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX by_a ON t (id)' WHERE name = 'by_a'; PRAGMA writable_schema = OFF;`,
+      ),
+    );
+  }
+
+  it.each([
+    ['that can be carried out', three],
+    ['that cannot', { '0003_three.sql': 'INSERT INTO nowhere VALUES (1);' }],
+    ['in one transaction with the others', { ...three, '0004_four.sql': 'CREATE TABLE v (a);' }],
+  ])('is refused when it is damaged, whatever a file does %s', async (title, files) => {
+    await damaged();
+    const { 'a.db': bytes } = await hashesIn(folder);
+    const refused = upgrade(migrationsOf({ ...indexed, ...files }), {
+      backup: {},
+      transaction: title.startsWith('in one') ? 'all' : 'each',
+    });
+    await expect(refused).rejects.toMatchObject({ code: 'DAMAGED_DATABASE' });
+    expect((await hashesIn(folder))['a.db']).toEqual(bytes);
+    expect(await history()).toEqual(['1 applied migration', '2 applied migration']);
+    expect(await rows("SELECT count(*) FROM t WHERE a = 'three'")).toEqual([{ 'count(*)': '0' }]);
+    expect((await readdir(folder)).filter((name) => !name.startsWith('a.db-'))).toEqual(['a.db']);
+  });
+
+  it('is told to be whole before it is told that the file is applied', async () => {
+    await upgrade(migrationsOf(one));
+    await withLegacy(database, (connection) =>
+      connection.run('PRAGMA journal_mode = WAL; INSERT INTO t (a) VALUES (zeroblob(20000000));'),
+    );
+    const told: string[] = [];
+    const onProgress = ({ kind }: ProgressEvent): void => {
+      told.push(kind);
+    };
+    await upgrade(migrationsOf({ ...one, ...two }), { onProgress });
+    expect(told.toSorted()).toEqual(['applied', 'applying', 'checked']);
+    expect(told.at(-1)).toBe('applied');
+  });
+
+  it('can be stopped while it is looked at', async () => {
+    await upgrade(migrationsOf(one));
+    await withLegacy(database, (connection) =>
+      connection.run('PRAGMA journal_mode = WAL; INSERT INTO t (a) VALUES (zeroblob(20000000));'),
+    );
+    const stop = new AbortController();
+    const onProgress = ({ kind }: ProgressEvent): void => {
+      if (kind === 'applying') stop.abort();
+    };
+    const stopped = upgrade(migrationsOf({ ...one, ...two }), { onProgress, signal: stop.signal });
+    await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(await history()).toEqual(['1 applied migration']);
+  });
 });

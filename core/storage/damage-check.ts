@@ -1,0 +1,74 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { refuseDamage, type IntegrityResult } from './database-integrity.js';
+import { databaseBytes } from './free-space.js';
+import type { ChangeRequest } from './upgrade-request.js';
+import { withInterrupt } from './verified-copy.js';
+
+/** From how many bytes on a check takes longer than it takes to begin one on a connection of its own. */
+const LARGE_BYTES = 16 * 1024 ** 2;
+
+/** A check goes through a database once, and finds little again that it has read. */
+const CACHED_PAGES = 100;
+
+/**
+ * The look for damage before the first commit of an upgrade.
+ *
+ * What a transaction writes into a write-ahead log is no part of the database until it is committed ("Write-Ahead
+ * Logging"). So in a large database that has one, the check goes on beside the transaction, on a connection that sees what
+ * the transaction found, and the commit waits for it. Everywhere else it is over before anything is written.
+ */
+export class DamageCheck {
+  private constructor(private readonly running: Promise<IntegrityResult>) {
+    // What it throws is thrown by `end`.
+    running.catch(() => undefined);
+  }
+
+  /** @param db the connection that keeps other writers away, in its transaction */
+  static async begin(db: DatabaseBridge, request: ChangeRequest): Promise<DamageCheck> {
+    const bytes = await databaseBytes(db);
+    const depth = bytes <= request.settings.fullCheckBytes ? 'full' : 'quick';
+    const { target, driver, signal } = request;
+    if (!('canonicalPath' in target) || bytes < LARGE_BYTES || !(await hasLog(db))) {
+      return new DamageCheck(Promise.resolve(await lookForDamage(db, depth, request)));
+    }
+    // A connection that may only read looks at no CHECK.
+    const own = await driver.open(target.canonicalPath, 'read-write');
+    const look = async (): Promise<IntegrityResult> => {
+      try {
+        await own.executeScript(`PRAGMA cache_size = ${CACHED_PAGES}`);
+        return await withInterrupt(own, signal, () => lookForDamage(own, depth, request));
+      } finally {
+        await own.close();
+      }
+    };
+    return new DamageCheck(look());
+  }
+
+  /**
+   * Waits until it is known whether the database is whole. To be called before the commit.
+   *
+   * @throws UnreadableDatabaseError (DAMAGED_DATABASE) where it is not
+   */
+  end(): Promise<IntegrityResult> {
+    return this.running;
+  }
+}
+
+async function hasLog(db: DatabaseBridge): Promise<boolean> {
+  const [row] = await db.query('PRAGMA journal_mode');
+  return row?.journal_mode === 'wal';
+}
+
+async function lookForDamage(
+  db: DatabaseBridge,
+  depth: 'quick' | 'full',
+  { target, logger, progress }: ChangeRequest,
+): Promise<IntegrityResult> {
+  const started = performance.now();
+  // A connection that was lent may ignore CHECKs ("PRAGMA ignore_check_constraints"); ours does not.
+  const result = await refuseDamage(db, depth, 'canonicalPath' in target ? 'sqlite' : 'nobody');
+  for (const line of [...result.brokenRules, ...result.staleIndexes])
+    logger.warn({ finding: line }, 'found before the upgrade');
+  progress({ kind: 'checked', depth, ms: performance.now() - started });
+  return result;
+}
