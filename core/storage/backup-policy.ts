@@ -10,6 +10,7 @@ import { backUpDatabase } from './database-backup.js';
 import type { DatabaseFile } from './database-file.js';
 import { syncFolder } from './file-system.js';
 import { checkFreeSpace } from './free-space.js';
+import type { PartialFiles } from './partial-files.js';
 import type { Progress } from './upgrade-progress.js';
 
 /** Where the copy before an upgrade goes and how many are kept. */
@@ -37,6 +38,8 @@ export interface BackupOccasion {
   readonly to: string;
   /** Up to how many bytes the copy is checked with integrity_check. */
   readonly fullCheckBytes: number;
+  /** What was seen of unfinished copies, where many databases share that look. */
+  readonly partials: PartialFiles | undefined;
   readonly logger: Logger;
   readonly progress: Progress;
   readonly signal: AbortSignal | undefined;

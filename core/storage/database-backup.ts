@@ -13,7 +13,7 @@ import { nameFileError } from './database-reading.js';
 import { databaseBytes, requireSpace } from './free-space.js';
 import { findHistories } from './history-table.js';
 import { checkedWaitMs } from './migration-lock.js';
-import { sweepPartials } from './partial-files.js';
+import { sweepPartials, type PartialFiles } from './partial-files.js';
 import {
   checkFullCheckBytes,
   copyDatabase,
@@ -33,10 +33,12 @@ export interface BackupOptions extends CopyOptions {
   readonly folder?: string | undefined;
   /** The time that the name tells; the present one unless given. */
   readonly now?: Date | undefined;
+  /** What was seen of unfinished copies; looked for unless given. */
+  readonly partials?: PartialFiles | undefined;
   readonly logger?: Logger | undefined;
 }
 
-export interface CreateBackupOptions extends Omit<BackupOptions, 'from' | 'to'> {
+export interface CreateBackupOptions extends Omit<BackupOptions, 'from' | 'to' | 'partials'> {
   /** How long to wait for another program that writes, in milliseconds. Default: 60 000. */
   readonly waitMs?: number | undefined;
 }
@@ -82,7 +84,7 @@ export async function backUpConnection(
   checkFullCheckBytes(options.fullCheckBytes);
   const logger = moduleLogger(options.logger, 'database-backup');
   const place = await backupPlaceOf(file.canonicalPath, options.folder);
-  for (const path of await sweepPartials(place)) {
+  for (const path of await sweepPartials(place, options.partials)) {
     logger.info({ path }, 'removed an unfinished backup of a process that was killed');
   }
   const { from, to, now: time = new Date() } = options;

@@ -6,6 +6,7 @@ import { adoptConnection, adoptHistory, type AdoptReport } from './history-adopt
 import type { ChangeTerms } from './change-terms.js';
 import { carryOut, LegacyBridge } from './legacy-migrations.js';
 import { resolveLegacyMode } from './legacy-mode.js';
+import type { PartialFiles } from './partial-files.js';
 import { resolveSettings, type ConnectionUpgradeOptions, type UpgradeOptions } from './upgrade-options.js';
 import { resolveSource, type ResolvedSource } from './upgrade-source.js';
 import type { UpgradeReport } from './upgrade-report.js';
@@ -27,6 +28,8 @@ export interface FileChange {
   readonly terms: ChangeTerms;
   /** When the work began, as `performance.now()` tells it. */
   readonly started: number;
+  /** What was seen of unfinished copies, where many databases share that look. */
+  readonly partials?: PartialFiles | undefined;
 }
 
 /** Does what `changeDatabase` does, with files that many databases may share. */
@@ -63,7 +66,7 @@ function withAdoption(
 }
 
 async function changeOwn(change: FileChange): Promise<UpgradeReport> {
-  const { source, file, options, terms, started } = change;
+  const { source, file, options, terms, started, partials } = change;
   const { lockWaitMs } = resolveSettings(options);
   const logger = source.logger.child({ database: options.database });
   if (file.networkFileSystem !== undefined)
@@ -77,7 +80,16 @@ async function changeOwn(change: FileChange): Promise<UpgradeReport> {
   const work = file.exists
     ? await readPatiently(source.driver, file, patience, bridge.survey, bridge.surveyAtOnce)
     : await bridge.surveyNothing();
-  return carryOut({ target: file, work, bridge, source: { ...source, logger }, options, terms, started });
+  return carryOut({
+    target: file,
+    work,
+    bridge,
+    source: { ...source, logger },
+    options,
+    terms,
+    started,
+    partials,
+  });
 }
 
 /** Brings the database of one open connection where `terms` say; takes over another tool's history first where `adopt` says so. */

@@ -24,8 +24,8 @@ export interface UpgradeSpaceOptions {
 }
 
 /**
- * Refuses an upgrade for which there is no room: the copy, the largest rebuild, and the log of that rebuild. Removes what
- * killed processes left of copies first.
+ * Refuses an upgrade for which there is no room: the copy, the largest rebuild, and the log of that rebuild. Where it is
+ * scarce, what killed processes left of copies is removed first.
  *
  * @throws FileAccessError `NO_SPACE` before anything is written, with what is needed and what is free
  */
@@ -40,9 +40,6 @@ export async function checkFreeSpace(
       hint: 'Give a whole number of bytes, or leave it out.',
     });
   }
-  // What a killed process left of a copy is room that this one can have.
-  if (backupFolder !== undefined)
-    await sweepPartials({ database: basename(file.canonicalPath), folder: backupFolder });
   const bytes = await databaseBytes(db);
   const needs = (largestRebuild: number): SpaceNeed[] => [
     { folder: file.folder, bytes: 2 * largestRebuild + SURPLUS_BYTES },
@@ -50,6 +47,9 @@ export async function checkFreeSpace(
   ];
   // No table is larger than all of them together, and to find the largest one takes a look at every page.
   if (rebuildBytes === undefined && (await findLack(needs(bytes))) === undefined) return;
+  // What a killed process left of a copy is room that this one can have.
+  if (backupFolder !== undefined)
+    await sweepPartials({ database: basename(file.canonicalPath), folder: backupFolder });
   await requireSpace(needs(rebuildBytes ?? (await largestTableBytes(db))));
 }
 

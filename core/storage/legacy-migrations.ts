@@ -28,6 +28,7 @@ import { readManagedState } from './managed-state.js';
 import type { Replay } from './migration-replay.js';
 import { runMigrations } from './migration-runner.js';
 import type { Migration } from './migration.js';
+import type { PartialFiles } from './partial-files.js';
 import { ownTriggers, type OwnTrigger } from './own-triggers.js';
 import { compareSchemas } from './schema-comparison.js';
 import { readSchema } from './schema-snapshot.js';
@@ -183,6 +184,7 @@ interface Change {
   readonly options: UpgradeOptions;
   readonly terms: ChangeTerms;
   readonly started: number;
+  readonly partials?: PartialFiles | undefined;
 }
 
 /**
@@ -198,6 +200,7 @@ export async function carryOut({
   options,
   terms,
   started,
+  partials,
 }: Change): Promise<UpgradeReport> {
   const { driver, migrations, historyTable, logger } = source;
   const legacyMode = resolveLegacyMode(options.legacyMode);
@@ -221,6 +224,7 @@ export async function carryOut({
         progress: resolveProgress(options, logger),
         signal: options.signal,
         to: `v${goal}`,
+        partials,
       });
   const report = reportUpgrade(options.database, work.state, result, performance.now() - started);
   logReport(report, logger);

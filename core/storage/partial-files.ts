@@ -47,10 +47,30 @@ async function removeWithSideFiles(partial: string): Promise<void> {
   for (const ending of sideFiles) await rm(`${partial}${ending}`, { force: true });
 }
 
-/** Removes the temporary files of one database that processes left which were killed. */
-export async function sweepPartials(place: BackupPlace): Promise<string[]> {
+/** The temporary files in folders, each of which is looked through once, for many databases in one. */
+export class PartialFiles {
+  private readonly listings = new Map<string, Promise<readonly string[]>>();
+
+  /** The names of those in a folder when it was first asked about. */
+  in(folder: string): Promise<readonly string[]> {
+    const known = this.listings.get(folder);
+    if (known !== undefined) return known;
+    const listing = readdir(folder).then((names) => names.filter((name) => partialName.test(name)));
+    this.listings.set(folder, listing);
+    // That it failed once is no answer for the next database.
+    listing.catch(() => this.listings.delete(folder));
+    return listing;
+  }
+}
+
+/**
+ * Removes the temporary files of one database that processes left which were killed.
+ *
+ * @param known what was seen in its folder before; where it is given, what was left there since stays
+ */
+export async function sweepPartials(place: BackupPlace, known = new PartialFiles()): Promise<string[]> {
   const swept: string[] = [];
-  for (const name of await readdir(place.folder)) {
+  for (const name of await known.in(place.folder)) {
     const maker = partialName.exec(name)?.[1];
     if (!name.startsWith(`${place.database}.`) || maker === undefined) continue;
     const path = join(place.folder, name);

@@ -9,6 +9,7 @@ import { upTo } from './change-terms.js';
 import { changeFile } from './database-change.js';
 import { refuseUnknownOptions } from './known-options.js';
 import { refuseUnknownTarget } from './migration-plan.js';
+import { PartialFiles } from './partial-files.js';
 import { resolveSettings, type UpgradeOptions } from './upgrade-options.js';
 import { resolveSource } from './upgrade-source.js';
 import { planFile, type UpgradePlan } from './upgrade-plan.js';
@@ -95,6 +96,7 @@ export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSum
   const terms = upTo(options.to);
   refuseUnknownTarget(terms.goal, source.migrations);
   const refuseMixedBackups = backupNames(options);
+  const partials = new PartialFiles();
   const fleet = new Fleet<Exclude<UpgradeOutcome, Unfinished>>(
     { concurrency, stopAfter },
     {
@@ -116,6 +118,7 @@ export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSum
           },
           terms,
           started: performance.now(),
+          partials,
         });
         const kind = report.upToDate ? 'upToDate' : report.wouldDo === undefined ? 'upgraded' : 'left';
         return { kind, database, report };

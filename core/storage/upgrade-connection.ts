@@ -33,7 +33,7 @@ export class UpgradeConnection {
    * @param from what the database is, as the name of the copy says it
    */
   async secure(from: string): Promise<void> {
-    const { settings, target, driver, logger, progress, signal, to } = this.request;
+    const { settings, target, driver, logger, progress, signal, to, partials } = this.request;
     this.check = await DamageCheck.begin(this.db, this.request);
     if (!('canonicalPath' in target)) return;
     this.backup = await backUpBeforeUpgrade(settings.backup, {
@@ -43,6 +43,7 @@ export class UpgradeConnection {
       from,
       to,
       fullCheckBytes: settings.fullCheckBytes,
+      partials,
       logger,
       progress,
       signal,

@@ -11,6 +11,7 @@ import type { AllowedLoss } from './migration-guards.js';
 import type { Migration } from './migration.js';
 import type { CheckViolations } from './check-violations.js';
 import type { OwnTrigger } from './own-triggers.js';
+import type { PartialFiles } from './partial-files.js';
 import type { Progress } from './upgrade-progress.js';
 
 /** What the transaction that is open is for. */
@@ -68,6 +69,8 @@ export interface ChangeRequest {
   readonly signal: AbortSignal | undefined;
   /** What the backup's name says the database becomes, such as `v11`. */
   readonly to: string;
+  /** What was seen of unfinished copies, where many databases share that look. */
+  readonly partials?: PartialFiles | undefined;
 }
 
 /** A database that is to be upgraded, with the part that the runner does not know. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { link, mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 
@@ -211,6 +211,24 @@ describe('a bad database among them', () => {
       'one.db': 'upgraded',
       'other.db': 'upToDate',
     });
+  });
+
+  test('lose what killed processes left of their copies, by one look at their folder', async () => {
+    const databases = await folder.databases(names(3));
+    const leftOf = (name: string): string => folder.at(`${name}.backup-x.999999999-1.partial`);
+    for (const name of ['1.db', '3.db', 'other.db']) await writeFile(leftOf(name), 'half a copy');
+    const { summary } = await upgrade({
+      databases,
+      backup: {},
+      concurrency: 1,
+      // Nobody looks for what comes during the run: the next one takes it away.
+      onResult: () => {
+        writeFileSync(leftOf('2.db'), 'half a copy');
+      },
+    });
+    expect(summary).toMatchObject({ ...everything, upgraded: 3 });
+    expect([1, 2, 3].map((name) => existsSync(leftOf(`${name}.db`)))).toEqual([false, true, false]);
+    expect(existsSync(leftOf('other.db'))).toBe(true);
   });
 
   test('of the same name as another cannot have its backups in the same folder', async () => {
