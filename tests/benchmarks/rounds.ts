@@ -34,7 +34,9 @@ function isMeasurement(value: unknown): value is Measurement {
     'ms' in value &&
     typeof value.ms === 'number' &&
     'memoryMiB' in value &&
-    typeof value.memoryMiB === 'number'
+    typeof value.memoryMiB === 'number' &&
+    'peakMiB' in value &&
+    typeof value.peakMiB === 'number'
   );
 }
 
@@ -46,7 +48,9 @@ function reasonOf(error: unknown): string {
 }
 
 async function inProcess(task: 'template' | 'measure', ...parameters: readonly string[]): Promise<string> {
-  const { stdout } = await run(process.execPath, [program, task, ...parameters], { timeout: PATIENCE_MS });
+  const { stdout } = await run(process.execPath, ['--expose-gc', program, task, ...parameters], {
+    timeout: PATIENCE_MS,
+  });
   return stdout;
 }
 

@@ -34,8 +34,10 @@ export interface Workload {
 /** What a sample's process found. */
 export interface Measurement {
   readonly ms: number;
-  /** How much the peak of the process's memory rose during the section, in MiB. */
+  /** The most memory that the process had during the section, above what it had before, in MiB. */
   readonly memoryMiB: number;
+  /** The most memory that the process had during the section, in MiB. */
+  readonly peakMiB: number;
   /** The longest time that the event loop was kept from its work, in milliseconds; where it was watched. */
   readonly loopMs?: number;
   readonly figures: Readonly<Record<string, number>>;

@@ -5,6 +5,7 @@ import { openBare } from '../bare.js';
 import { loadContestant } from '../contestants.js';
 import { verifyContent, verifyHistory } from '../expected.js';
 import { growingSchema, writeFiles } from '../scripts.js';
+import { heldMiB } from '../memory.js';
 import type { Upgrade, UpgradeMany } from '../contestant.js';
 import type { Workload } from '../workload.js';
 import { upgradePragmas } from './migrations.js';
@@ -14,6 +15,13 @@ const APPLIED = 10;
 const AT_ONCE = 8;
 /** One database in so many is held against its migrations; of the others, the history is looked at. */
 const EVERY = 100;
+
+/** After which of the databases the memory is looked at. */
+const looks = new Map([
+  [1, '1st'],
+  [100, '100th'],
+  [DATABASES, 'last'],
+]);
 
 const scripts = growingSchema(2 * APPLIED);
 const filesIn = (template: string): string => join(template, 'migrations');
@@ -55,16 +63,19 @@ export function fleet(contestants: readonly string[]): Workload {
       for (const path of databases) copyFileSync(join(template, 'a.db'), path);
       const setup = { folder: filesIn(template), scripts, pragmas: upgradePragmas };
       const upgradeMany = (await contestant.prepareMany?.(setup)) ?? inTurn(await contestant.prepare(setup));
-      const residentMiB: number[] = [];
+      const figures: Record<string, number> = {};
+      let ended = 0;
       return {
         run: () =>
           upgradeMany(databases, AT_ONCE, () => {
-            residentMiB.push(process.memoryUsage.rss() / 1024 ** 2);
+            ended += 1;
+            const place = looks.get(ended);
+            if (place === undefined) return;
+            const { held, resident } = heldMiB();
+            figures[`held after the ${place}, MiB`] = held;
+            figures[`resident after the ${place}, MiB`] = resident;
           }),
-        figures: () => ({
-          'MiB after the 100th': residentMiB[99] ?? 0,
-          'MiB after the last': residentMiB.at(-1) ?? 0,
-        }),
+        figures: () => figures,
         async verify() {
           for (const [index, path] of databases.entries()) {
             if (index % EVERY === 0) await verifyContent(path, scripts, contestant.history);
