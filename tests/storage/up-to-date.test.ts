@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { statSync } from 'node:fs';
 import { mkdtemp, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { readMigrations, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
 import { findUpToDate } from '../../core/storage/up-to-date.js';
+import { listFiles } from '../../core/storage/upgrade-seal.js';
 import { hashesIn } from '../support/database-copy.js';
 import { withLegacy } from '../support/legacy-driver.js';
 
@@ -116,6 +118,24 @@ describe('files are noticed', () => {
     });
   });
 
+  it('that were edited without a change of size, and given the very time that they had', async () => {
+    const time = new Date(1_000_000_000_000);
+    for (const name of ['0001_one.sql', '0002_two.sql']) await utimes(file(name), time, time);
+    await write('0003_three.sql', 'CREATE TABLE v (a);');
+    await upgradeDatabase({ database, migrations, backup: false });
+    await write('0001_one.sql', 'CREATE TABLE t (b TEXT);');
+    await utimes(file('0001_one.sql'), time, time);
+    expect(await isQuick()).toBe(false);
+  });
+
+  it('by their names, sizes and times, each of which can be all that has changed on some file system', async () => {
+    const lines = ['0001_one.sql', '0002_two.sql'].map((name) => {
+      const { size, mtimeNs, ctimeNs } = statSync(file(name), { bigint: true });
+      return [JSON.stringify(name), size, mtimeNs, ctimeNs].join(' ');
+    });
+    expect(await listFiles(migrations)).toBe(lines.join('\n'));
+  });
+
   it('that are new, gone or have another name', async () => {
     await write('0003_three.sql', 'CREATE TABLE v (a);');
     await expect(upgradeDatabase({ database, migrations, backup: false })).resolves.toMatchObject({
@@ -165,6 +185,26 @@ describe('a history that was changed by hand is looked at as a whole', () => {
     await change(sql);
     expect(await isQuick()).toBe(false);
     await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({ code });
+  });
+
+  it.each([
+    ['id', '0'],
+    ['version', '7'],
+    ['filename', "'0001_uno.sql'"],
+    ['description', "'uno'"],
+    ['checksum', "''"],
+    ['applied_at', "'2001-09-09T01:46:40.000Z'"],
+    ['execution_time_ms', '99999'],
+    ['status', "'failed'"],
+    ['origin', "'legacy'"],
+    ['details', `'{"notes":["mine"]}'`],
+    ['release', "'1.0.0'"],
+    ['up_sql', "up_sql || ' '"],
+    ['down_sql', "'DROP TABLE t;'"],
+    ['hash', "'none'"],
+  ])('where %s is another one', async (column, value) => {
+    await change(`UPDATE schema_migrations SET ${column} = ${value} WHERE id = 1`);
+    expect(await isQuick()).toBe(false);
   });
 
   it('also where a view has its name', async () => {
