@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { LocalBridge, OpenMode } from '../../core/database/database-bridge.js';
+import type { LocalBridge, OpenMode, SqlValue } from '../../core/database/database-bridge.js';
 import { DatabaseError } from '../../core/errors.js';
 import { drivers } from '../support/drivers.js';
 
@@ -245,6 +245,15 @@ describe.each(drivers)('the bridge to $name', (driver) => {
     expect(empty).toEqual({ kind: 'blob' });
   });
 
+  test('binds what has no type in SQLite as numbers and NULL', async () => {
+    const db = await opened('create', ':memory:');
+    const values: SqlValue[] = ['', '', ''];
+    // What a caller without types could give.
+    Object.assign(values, [true, false, undefined]);
+    const [row] = await db.query('SELECT ? AS a, ? AS b, ? AS c', values);
+    expect(row).toEqual({ a: 1, b: 0, c: null });
+  });
+
   test('refuses more values than a statement has parameters, and carries nothing out', async () => {
     const db = await opened('create', ':memory:');
     await db.execute('CREATE TABLE t (x)');
@@ -298,6 +307,17 @@ describe.each(drivers)('the bridge to $name', (driver) => {
     await holder.execute('COMMIT');
     await waiting;
     expect(await holder.query('SELECT count(*) AS number FROM t')).toEqual([{ number: 51 }]);
+  });
+
+  test('keeps the order of its calls also where the first has to wait', async () => {
+    const holder = await opened('create');
+    await holder.execute('CREATE TABLE t (x)');
+    await holder.execute('BEGIN IMMEDIATE');
+    const other = await opened('read-write');
+    const calls = [other.execute('INSERT INTO t VALUES (1)'), other.query('SELECT x FROM t')];
+    for (let count = 0; count < 20; count += 1) await holder.query('SELECT 1');
+    await holder.execute('COMMIT');
+    expect((await Promise.all(calls))[1]).toEqual([{ x: 1 }]);
   });
 
   test('does not wait where a transaction has read what is outdated', async () => {
