@@ -37,6 +37,9 @@ export function codeOf(error: unknown): string | undefined {
     : undefined;
 }
 
+/** What Node says of a package that is not there, to `import` and to `require`. */
+const missingCodes: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
+
 /**
  * Loads the package of a driver.
  *
@@ -46,23 +49,28 @@ export function codeOf(error: unknown): string | undefined {
 export async function loadPackage<Module>(
   name: string,
   load: () => Promise<Module>,
-  wanted = name,
+  wanted: string,
 ): Promise<Module> {
   try {
     return await load();
   } catch (error) {
-    const missing = codeOf(error) === 'ERR_MODULE_NOT_FOUND';
-    throw new UpgradeBridgeError(
-      'NO_DRIVER',
-      missing
-        ? `The driver ${name} is not installed.`
-        : `The driver ${name} cannot be loaded: ${messageOf(error).split('\n', 1)[0] ?? ''}`,
-      {
-        hint: missing
-          ? `Install it ("npm install ${wanted}"), or choose another driver.`
-          : `Build it for this Node and this system ("npm rebuild ${name}"), or choose another driver.`,
-        cause: error,
-      },
-    );
+    throw noDriver(name, wanted, error);
   }
+}
+
+/** The error that says why the package of a driver could not be loaded. */
+export function noDriver(name: string, wanted: string, cause: unknown): UpgradeBridgeError {
+  const missing = missingCodes.includes(codeOf(cause));
+  return new UpgradeBridgeError(
+    'NO_DRIVER',
+    missing
+      ? `The driver ${name} is not installed.`
+      : `The driver ${name} cannot be loaded: ${messageOf(cause).split('\n', 1)[0] ?? ''}`,
+    {
+      hint: missing
+        ? `Install it ("npm install ${wanted}"), or choose another driver.`
+        : `Build it for this Node and this system ("npm rebuild ${name}"), or choose another driver.`,
+      cause,
+    },
+  );
 }

@@ -1,12 +1,4 @@
-import {
-  accessSync,
-  constants,
-  lstatSync,
-  readlinkSync,
-  realpathSync,
-  statSync,
-  type BigIntStats,
-} from 'node:fs';
+import { accessSync, constants, lstatSync, readlinkSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 
 import { FileAccessError, InvalidOptionError, messageOf, UnreadableDatabaseError } from '../errors.js';
@@ -50,18 +42,28 @@ const MAX_PATH_BYTES = 504;
  * The file itself is never opened: closing it again would drop every POSIX lock that this process holds on it
  * ("How To Corrupt An SQLite Database File", section 2.2).
  *
+ * @param whenFound called with the canonical path as soon as it is known to lead to a plain file, while the rest is still
+ *   to be looked at: nothing may be read or written there before all of it is
  * @throws InvalidOptionError when the path names no file: empty, `:memory:`, a URI, too long
  * @throws FileAccessError when it leads to something else than a file, or the file or its folder may not be used
  * @throws UnreadableDatabaseError when SQLite would destroy data by looking
  */
-export function resolveDatabaseFile(path: string, intent: FileIntent = 'write'): Promise<DatabaseFile> {
+export function resolveDatabaseFile(
+  path: string,
+  intent: FileIntent = 'write',
+  whenFound?: (canonicalPath: string) => void,
+): Promise<DatabaseFile> {
   // A few system calls that need no disk: a turn through the thread pool for each takes longer than all of them.
   return new Promise((resolved) => {
-    resolved(lookAtFile(path, intent));
+    resolved(lookAtFile(path, intent, whenFound));
   });
 }
 
-function lookAtFile(path: string, intent: FileIntent): DatabaseFile {
+function lookAtFile(
+  path: string,
+  intent: FileIntent,
+  whenFound: ((canonicalPath: string) => void) | undefined,
+): DatabaseFile {
   refuseUnusableName(path);
   const absolute = resolve(path);
   const canonicalPath = followLinks(path, absolute);
@@ -75,9 +77,12 @@ function lookAtFile(path: string, intent: FileIntent): DatabaseFile {
   // Before the file itself: while another process makes the database, its log has bytes only after the file has.
   const walBytes = sizeOf(`${canonicalPath}-wal`);
   const found = statOrAbsent(canonicalPath);
-  if (found !== undefined) refuseUnusableKind(found, path);
+  if (found !== undefined) {
+    refuseUnusableKind(found, path);
+    whenFound?.(canonicalPath);
+  }
   const writes = intent === 'write' || intent === 'replace';
-  if (writes && found !== undefined && found.nlink > 1n) throw hardLinked(path, found.nlink);
+  if (writes && found !== undefined && found.nlink > 1) throw hardLinked(path, found.nlink);
   if (intent !== 'locate') refuseWithoutAccess(path, canonicalPath, folder, found !== undefined, writes);
 
   const file: DatabaseFile = {
@@ -85,8 +90,8 @@ function lookAtFile(path: string, intent: FileIntent): DatabaseFile {
     canonicalPath,
     folder,
     exists: found !== undefined,
-    sizeBytes: Number(found?.size ?? 0n),
-    permissions: found === undefined ? undefined : Number(found.mode & 0o777n),
+    sizeBytes: found?.size ?? 0,
+    permissions: found === undefined ? undefined : found.mode & 0o777,
     walBytes,
     journalBytes: sizeOf(`${canonicalPath}-journal`),
     networkFileSystem: networkFileSystemOf(folder),
@@ -188,7 +193,7 @@ function pathError(path: string, cause: unknown): Error {
   }
 }
 
-function refuseUnusableKind(found: BigIntStats, path: string): void {
+function refuseUnusableKind(found: Stats, path: string): void {
   const kind = kindOf(found);
   if (kind !== undefined) throw notAFile(path, kind);
 }
@@ -199,7 +204,7 @@ function notAFile(path: string, kind: string): FileAccessError {
   });
 }
 
-function kindOf(found: BigIntStats): string | undefined {
+function kindOf(found: Stats): string | undefined {
   if (found.isFile()) return undefined;
   if (found.isDirectory()) return 'a folder';
   if (found.isFIFO()) return 'a pipe';
@@ -207,10 +212,10 @@ function kindOf(found: BigIntStats): string | undefined {
   return 'a device';
 }
 
-function hardLinked(path: string, names: bigint): FileAccessError {
+function hardLinked(path: string, names: number): FileAccessError {
   return new FileAccessError(
     'HARD_LINKED_FILE',
-    `"${path}" has ${String(names)} names (hard links); each would have a journal and a lock of its own.`,
+    `"${path}" has ${names} names (hard links); each would have a journal and a lock of its own.`,
     {
       hint:
         'Programs that use different names corrupt the database. ' +
@@ -281,15 +286,15 @@ function orphanedLog(file: DatabaseFile): UnreadableDatabaseError {
   );
 }
 
-function statOrAbsent(path: string): BigIntStats | undefined {
+function statOrAbsent(path: string): Stats | undefined {
   try {
-    return statSync(path, { bigint: true });
+    // An error that is only made to be caught costs more than the look itself.
+    return statSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw pathError(path, error);
   }
 }
 
 function sizeOf(path: string): number {
-  return Number(statOrAbsent(path)?.size ?? 0n);
+  return statOrAbsent(path)?.size ?? 0;
 }

@@ -35,32 +35,42 @@ export interface UpToDate {
  * @throws InvalidOptionError, FileAccessError, UnreadableDatabaseError when the path leads to no database
  */
 export async function findUpToDate(options: UpgradeOptions, keep: boolean): Promise<UpToDate | undefined> {
-  const started = performance.now();
+  // `performance` is loaded by the first who asks for it, which takes longer than opening the database.
+  const started = process.hrtime.bigint();
   if (options.to !== undefined) return undefined;
   const driver = resolveDriver(options.driver);
-  const context = await contextOf(options);
-  const file = await resolveDatabaseFile(options.database, 'write');
-  if (!file.exists || file.networkFileSystem !== undefined) return undefined;
-  // A connection that may write carries over, when it closes, a log that others left beside the database.
-  const isAlone = file.walBytes === 0 && file.journalBytes === 0;
-  if (keep && !isAlone) return undefined;
-  const opening = openOrNot(driver, file.canonicalPath, keep ? 'read-write' : 'read-only');
-  // SQLite works on another thread, while this one looks at the files.
-  const { migrations, rereadFiles = false } = options;
-  const listing = typeof migrations === 'string' && !rereadFiles ? listFiles(migrations) : undefined;
-  const db = await opening;
-  if (db === undefined) return undefined;
-  let version: number | undefined;
+  let opening: Promise<DatabaseBridge | undefined> | undefined;
+  let isKept = false;
   try {
-    version = await sealedVersion(db, options, context, listing);
+    const looking = resolveDatabaseFile(options.database, 'write', (path) => {
+      opening = openOrNot(driver, path, keep ? 'read-write' : 'read-only');
+    });
+    // SQLite opens the file and reads it on another thread, while this one looks at what is beside it and at the files.
+    const { migrations, rereadFiles = false } = options;
+    const listing = typeof migrations === 'string' && !rereadFiles ? listFiles(migrations) : undefined;
+    const file = await looking;
+    if (!file.exists || file.networkFileSystem !== undefined) return undefined;
+    // A connection that may write carries over, when it closes, a log that others left beside the database.
+    const isAlone = file.walBytes === 0 && file.journalBytes === 0;
+    if (keep && !isAlone) return undefined;
+    const context = await contextOf(options);
+    const db = await opening;
+    if (db === undefined) return undefined;
+    const history = await sealedHistoryOf(db, context);
+    if (!keep) opening = undefined;
+    const [, version] = await Promise.all([
+      keep ? undefined : db.close(),
+      sealedVersion(options, context, history, listing),
+    ]);
     if (version === undefined) return undefined;
     const { database } = options;
-    const report = upToDateReport(database, version, performance.now() - started);
+    const report = upToDateReport(database, version, Number(process.hrtime.bigint() - started) / 1e6);
     const logger = moduleLogger(options.logger, 'upgrade').child({ database });
     logger.debug({ version, ms: report.ms }, 'up to date');
+    isKept = keep;
     return { db, report };
   } finally {
-    if (version === undefined || !keep) await db.close();
+    if (!isKept) await (await opening)?.close();
   }
 }
 
@@ -96,12 +106,11 @@ async function sealedHistoryOf(
 
 /** The version at which the database is up to date; undefined where that is not proved. */
 async function sealedVersion(
-  db: DatabaseBridge,
   options: UpgradeOptions,
   context: SealContext,
+  history: SealedHistory | undefined,
   listingFiles: Promise<string | undefined> | undefined,
 ): Promise<number | undefined> {
-  const history = await sealedHistoryOf(db, context);
   const seal = history?.seal;
   if (history === undefined || seal === undefined) return undefined;
   const { version } = seal;
