@@ -1,13 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { statSync } from 'node:fs';
-import { mkdtemp, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { readMigrations, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
+import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { findUpToDate } from '../../core/storage/up-to-date.js';
-import { listFiles } from '../../core/storage/upgrade-seal.js';
-import { hashesIn } from '../support/database-copy.js';
+import { listFiles, listingSeal, readSealedHistory, writeSeal } from '../../core/storage/upgrade-seal.js';
+import { copyDatabase, hashesIn } from '../support/database-copy.js';
+import { historyTable } from '../support/history-table.js';
 import { withLegacy } from '../support/legacy-driver.js';
 
 let folder: string;
@@ -46,6 +48,23 @@ describe('a database on which nothing is pending', () => {
     expect(await isQuick()).toBe(true);
     expect(await hashesIn(folder)).toEqual(before);
   });
+
+  it.each([false, true])(
+    'is looked at without carrying over the log that a program left beside it (to go on with: %j)',
+    async (keep) => {
+      const place = join(folder, 'left');
+      await mkdir(place);
+      const left = join(place, 'a.db');
+      await withLegacy(database, async (connection) => {
+        await connection.run("PRAGMA journal_mode = WAL; INSERT INTO t VALUES ('in the log');");
+        await copyDatabase(database, left);
+      });
+      const before = await hashesIn(place);
+      expect(Object.keys(before)).toEqual(['a.db', 'a.db-wal']);
+      expect((await findUpToDate({ database: left, migrations }, keep)) !== undefined).toBe(!keep);
+      expect(await hashesIn(place)).toEqual(before);
+    },
+  );
 
   it('gets the report that the whole look would make', async () => {
     const quick = await upgradeDatabase({ database, migrations });
@@ -160,6 +179,24 @@ describe('files are noticed', () => {
     expect(await isQuick({ rereadFiles: true })).toBe(false);
   });
 
+  it('by their text alone where every start is to read them, also behind a listing that tells nothing', async () => {
+    await write('0002_two.sql', 'CREATE TABLE u (b TEXT);');
+    const listing = await listFiles(migrations);
+    const context = { historyTable, legacy: undefined, code: '' };
+    const db = await sqlite3Driver.open(database, 'read-write');
+    try {
+      const history = await readSealedHistory(db, historyTable);
+      const { seal } = history;
+      if (seal === undefined || listing === undefined) throw new Error('There is no seal.');
+      const unseen = listingSeal(context, { version: seal.version, listing }, history);
+      await writeSeal(db, historyTable, { ...seal, listing: unseen });
+    } finally {
+      await db.close();
+    }
+    expect(await isQuick()).toBe(true);
+    expect(await isQuick({ rereadFiles: true })).toBe(false);
+  });
+
   it('that cannot be read', async () => {
     await rm(migrations, { recursive: true });
     await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({
@@ -205,6 +242,16 @@ describe('a history that was changed by hand is looked at as a whole', () => {
   ])('where %s is another one', async (column, value) => {
     await change(`UPDATE schema_migrations SET ${column} = ${value} WHERE id = 1`);
     expect(await isQuick()).toBe(false);
+  });
+
+  it('where a trigger hangs on it, however its name is written', async () => {
+    const options = { database: join(folder, 'b.db'), migrations, historyTable: 'MyHistory' };
+    await upgradeDatabase({ ...options, backup: false });
+    expect(await isQuick(options)).toBe(true);
+    await withLegacy(options.database, (connection) =>
+      connection.run('CREATE TRIGGER r AFTER INSERT ON MyHistory BEGIN SELECT 1; END'),
+    );
+    expect(await isQuick(options)).toBe(false);
   });
 
   it('also where a view has its name', async () => {
