@@ -53,6 +53,11 @@ export async function verifyHistory(db: Bare, scripts: readonly Script[], histor
     throw new Error(`the history holds ${remembered} migrations, and there are ${scripts.length}`);
 }
 
+async function holdSchema(db: Bare, fresh: Bare): Promise<void> {
+  if ((await schemaOf(db)) !== (await schemaOf(fresh)))
+    throw new Error('the schema is not what the migrations make');
+}
+
 /**
  * Holds the schema and the history of a database against what its migrations make of an empty one.
  *
@@ -60,8 +65,7 @@ export async function verifyHistory(db: Bare, scripts: readonly Script[], histor
  */
 export function verifySchema(database: string, scripts: readonly Script[], history: string): Promise<void> {
   return besideFresh(database, scripts, async (db, fresh) => {
-    if ((await schemaOf(db)) !== (await schemaOf(fresh)))
-      throw new Error('the schema is not what the migrations make');
+    await holdSchema(db, fresh);
     await verifyHistory(db, scripts, history);
   });
 }
@@ -71,13 +75,10 @@ export function verifySchema(database: string, scripts: readonly Script[], histo
  *
  * @throws Error when they are not the same
  */
-export async function verifyContent(
-  database: string,
-  scripts: readonly Script[],
-  history: string,
-): Promise<void> {
-  await verifySchema(database, scripts, history);
-  await besideFresh(database, scripts, async (db, fresh) => {
+export function verifyContent(database: string, scripts: readonly Script[], history: string): Promise<void> {
+  return besideFresh(database, scripts, async (db, fresh) => {
+    await holdSchema(db, fresh);
+    await verifyHistory(db, scripts, history);
     if ((await rowsOf(db)) !== (await rowsOf(fresh)))
       throw new Error('the rows are not what the migrations make');
   });

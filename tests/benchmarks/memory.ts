@@ -17,9 +17,8 @@ export function peakMiB(): number {
   return canReset ? toldMiB('VmHWM') : process.resourceUsage().maxRSS / KIB_PER_MIB;
 }
 
-/** Throws away what nobody holds any more, and makes the memory that is left the peak. Needs `--expose-gc`. */
+/** Makes the memory that the process has now its peak. */
 export function forgetPeak(): void {
-  globalThis.gc?.();
   if (canReset) writeFileSync(peakReset, '5');
 }
 

@@ -113,8 +113,7 @@ ${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
   rollback journal, with EXTRA. No copies are made, except where the copy is what is measured.
 - **A folder** means files that are found and read anew at each call, **values** that they were read once, as a bundle
   has them. **Guards off** is \`countRows: false, fullCheckBytes: 0\`.
-- Memory is the most that the process had during the section, above what it had before it, after a garbage collection. On
-  Linux it is the peak that the system keeps of a process (\`VmHWM\`), set back when the section begins
+- Memory is the most that the process had during the section, above what it had before it. On Linux it is the peak that the system keeps of a process (\`VmHWM\`), set back when the section begins
   (\`/proc/self/clear_refs\`); elsewhere it is \`maxRSS\`. In the fleet it is looked at after the 1st, the 100th and the last
   database: **held** is what JavaScript holds once garbage was collected, **resident** is what the system has given, of
   which the most is room for young objects that V8 does not give back while it works.

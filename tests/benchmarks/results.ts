@@ -28,9 +28,9 @@ function figuresOf(samples: readonly Measurement[]): Record<string, Spread> {
 /** What each contestant came to, in the order in which the workload names them. */
 export function resultsOf({ workload, samples }: Outcome): Result[] {
   const [limitName = ''] = workload.contestants;
-  const limit = samples.get(limitName);
   return [...samples].flatMap(([contestant, found]) => {
     if (found.length === 0) return [];
+    const limit = samples.get(workload.limits?.[contestant] ?? limitName);
     const beside = (relation: (own: Measurement, limits: Measurement) => number): Spread | undefined => {
       const pairs = found.flatMap((own, round) => {
         const limits = limit?.[round];

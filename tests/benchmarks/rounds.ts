@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,12 +55,29 @@ async function inProcess(task: 'template' | 'measure', ...parameters: readonly s
   return stdout;
 }
 
+const templateOf = ({ templates = {} }: Workload, contestant: string): string =>
+  templates[contestant] ?? contestant;
+
+async function makeTemplate(workload: Workload, contestant: string, place: string): Promise<void> {
+  const name = templateOf(workload, contestant);
+  const folder = join(place, name);
+  if (existsSync(folder)) return;
+  await mkdir(folder);
+  if (workload.makeTemplate !== undefined) await inProcess('template', workload.name, name, '', folder);
+}
+
 async function takeSample(workload: Workload, contestant: string, place: string): Promise<Measurement> {
   const folder = join(place, 'sample');
   await mkdir(folder);
   try {
     const found: unknown = JSON.parse(
-      await inProcess('measure', workload.name, contestant, join(place, contestant), folder),
+      await inProcess(
+        'measure',
+        workload.name,
+        contestant,
+        join(place, templateOf(workload, contestant)),
+        folder,
+      ),
     );
     if (!isMeasurement(found)) throw new Error('the sample did not say what it found');
     return found;
@@ -86,8 +104,7 @@ export async function runRounds(workload: Workload, { contestants, rounds }: Rou
   try {
     for (const contestant of contestants)
       await attempt(contestant, async () => {
-        await mkdir(join(place, contestant));
-        await inProcess('template', workload.name, contestant, '', join(place, contestant));
+        await makeTemplate(workload, contestant, place);
         samples.set(contestant, []);
       });
     for (let round = 0; round < rounds; round += 1) {

@@ -20,6 +20,10 @@ export interface Workload {
   readonly rounds?: number;
   /** How many units of work a sample has, to tell the cost of one. */
   readonly units?: number;
+  /** Beside whose samples those of a contestant are held, where it is not the first's: the limit with the same cut. */
+  readonly limits?: Readonly<Record<string, string>>;
+  /** Whose template a contestant starts from, where it is not its own. */
+  readonly templates?: Readonly<Record<string, string>>;
   /** Makes, in a process of its own and once, what every sample of a contestant starts from. */
   readonly makeTemplate?: (contestant: string, folder: string) => Promise<void>;
   /**

@@ -11,6 +11,7 @@ export function copies(readingCount: number): Workload {
     name: 'copy',
     title: 'A copy of 200 MB',
     contestants: ['file', 'vacuum', 'pages', 'backup'],
+    templates: { vacuum: 'file', pages: 'file', backup: 'file' },
     watchesLoop: true,
     makeTemplate: (_contestant, folder) => makeFull('limit', folder, readingCount),
     async prepare(contestant, template, folder) {

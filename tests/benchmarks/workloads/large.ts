@@ -27,6 +27,7 @@ export function full(
     name,
     title,
     contestants,
+    templates: { folderUnguarded: 'folder' },
     watchesLoop: true,
     makeTemplate: (contestant, folder) => makeFull(contestant, folder, readingCount),
     async prepare(contestantName, template, folder) {

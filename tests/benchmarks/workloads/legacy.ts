@@ -115,6 +115,7 @@ export function legacy(version: Version): Workload {
     name: `legacy-${version}`,
     title: `A legacy file of version ${version}, ${ROWS.toLocaleString('en')} rows`,
     contestants,
+    templates: { folder: 'limit', storage: 'limit' },
     async makeTemplate(_contestant, folder) {
       const { buildLegacyDatabase } = await import('../../support/legacy-databases.js');
       const origin = version === 0 ? ({ version: 1, userVersion: 0 } as const) : { version };

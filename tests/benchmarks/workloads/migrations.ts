@@ -25,6 +25,7 @@ export function fresh(count: number, contestants: readonly string[]): Workload {
     title: `A fresh file, ${count.toLocaleString('en')} migrations`,
     contestants,
     units: count,
+    limits: { folderTogether: 'limit-together' },
     async makeTemplate(name, folder) {
       const contestant = await loadContestant(name);
       await writeFiles(filesIn(folder), contestant.files(scripts));
