@@ -43,6 +43,8 @@ function readFootprint({ before, after }: ReplayStep): SchemaElement[] {
       elements.push({ ...base, type: 'table', name: table, label: `table ${shownName(snapshot.name)}` });
       continue;
     }
+    // A replay takes over what a file leaves as it is.
+    if (earlier === snapshot) continue;
     const known = columnsOf(earlier);
     for (const [name, column] of columnsOf(snapshot))
       if (!known.has(name))

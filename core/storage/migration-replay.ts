@@ -4,7 +4,8 @@ import { isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
 import type { HistoryTable } from './history-table.js';
 import { lendConnection } from './migration-connection.js';
 import type { Migration, MigrationConnection } from './migration.js';
-import { emptySchema, readSchema, type SchemaSnapshot } from './schema-snapshot.js';
+import { SchemaLog } from './schema-log.js';
+import { emptySchema, type SchemaSnapshot } from './schema-snapshot.js';
 
 /** One file carried out on an empty database: the schema before it and after it. */
 export interface ReplayStep {
@@ -47,20 +48,6 @@ function failedAt(
       cause,
     },
   );
-}
-
-/** Runs statements in one call of the driver; where one of them fails, one after the other, so that it is told which. */
-async function runTogether(
-  db: DatabaseBridge,
-  script: Pick<Migration, 'filename' | 'statements'>,
-): Promise<void> {
-  // The semicolon stands right behind each statement: SQLite keeps what is before it as the text of an index.
-  const together = ['BEGIN', ...script.statements.map(({ sql }) => sql), 'COMMIT'].join(';\n');
-  const done = await tryTransaction(db, async () => {
-    await db.executeScript(together);
-    return true;
-  });
-  if (done === undefined) await runStatements(db, script);
 }
 
 /** Runs statements in order; a failure names the file, the statement's number, its line and SQLite's message. */
@@ -135,9 +122,8 @@ async function replayOne(
   migration: Migration,
 ): Promise<void> {
   try {
-    if (migration.code !== undefined) await withTransaction(db, () => runUp(db, historyTable, migration));
-    else if (migration.directives.noTransaction) await runStatements(db, migration);
-    else await runTogether(db, migration);
+    if (migration.directives.noTransaction) await runStatements(db, migration);
+    else await withTransaction(db, () => runUp(db, historyTable, migration));
   } catch (error) {
     if (!(error instanceof MigrationFailedError)) throw error;
     throw new MigrationFailedError('MIGRATION_FAILED', error.message, error.place, {
@@ -145,6 +131,38 @@ async function replayOne(
       cause: error.cause,
     });
   }
+}
+
+/** Up to how many characters of SQL are given to the driver at once. */
+const SQL_AT_ONCE = 1_000_000;
+
+/** How many migrations from the first on can run in one call; none where the first is code, or stands outside of a transaction. */
+function howManyTogether(migrations: readonly Migration[]): number {
+  let characters = 0;
+  const beyond = migrations.findIndex(({ code, directives, sql }) => {
+    characters += sql.length;
+    return code !== undefined || directives.noTransaction || characters > SQL_AT_ONCE;
+  });
+  return beyond === -1 ? migrations.length : beyond;
+}
+
+/** Runs files in one call of the driver and notes the schema after each; false where one of them fails. */
+async function replayTogether(
+  db: DatabaseBridge,
+  log: SchemaLog,
+  migrations: readonly Migration[],
+  first: number,
+): Promise<boolean> {
+  // The semicolon stands right behind each statement: SQLite keeps what is before it as the text of an index.
+  const script = migrations.flatMap(({ statements }, index) => [
+    ...['BEGIN', ...statements.map(({ sql }) => sql), 'COMMIT'],
+    log.note(first + index),
+  ]);
+  const done = await tryTransaction(db, async () => {
+    await db.executeScript(script.join(';\n'));
+    return true;
+  });
+  return done === true;
 }
 
 /**
@@ -158,19 +176,39 @@ export async function replayMigrations(
 ): Promise<Replay> {
   const db = await driver.open(':memory:', 'create');
   try {
-    await db.executeScript('PRAGMA foreign_keys = OFF');
-    const steps: ReplayStep[] = [];
-    let before = emptySchema;
-    for (const migration of migrations) {
-      await replayOne(db, historyTable, migration);
-      const after = await readSchema(db, historyTable);
-      steps.push({ migration, before, after });
-      before = after;
+    const log = new SchemaLog(historyTable);
+    await db.executeScript(`PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; ${log.begin()}`);
+    for (let done = 0; done < migrations.length;) {
+      const together = howManyTogether(migrations.slice(done));
+      if (together > 0 && (await replayTogether(db, log, migrations.slice(done, done + together), done)))
+        done += together;
+      else done = await replayNext(db, historyTable, log, migrations);
     }
-    return { steps, final: before };
+    const schemas = await log.read(db);
+    const steps = migrations.map((migration, index) => ({
+      migration,
+      before: schemas[index - 1] ?? emptySchema,
+      after: schemas[index] ?? emptySchema,
+    }));
+    return { steps, final: schemas.at(-1) ?? emptySchema };
   } finally {
     await db.close();
   }
+}
+
+/** Runs the first migration that is not noted, alone, so that a failure says which statement it is; then it is noted, too. */
+async function replayNext(
+  db: DatabaseBridge,
+  historyTable: HistoryTable,
+  log: SchemaLog,
+  migrations: readonly Migration[],
+): Promise<number> {
+  const done = await log.steps(db);
+  const next = migrations[done];
+  if (next === undefined) return done;
+  await replayOne(db, historyTable, next);
+  await db.executeScript(log.note(done));
+  return done + 1;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import type { HistoryTable } from './history-table.js';
 import { foldName, isKeyword, tokenize, type Token } from './sql-tokens.js';
 import {
@@ -92,6 +92,62 @@ function resolveImpliedKeys(
 }
 
 /**
+ * SQL for the rows of sqlite_schema that are a schema, in no order: those of the history, SQLite's own and the shadow tables
+ * of virtual ones are left out.
+ *
+ * @param key what gives the key of the history's table: a parameter, or a text in SQL
+ */
+export function schemaRows(key: string): string {
+  return `SELECT rowid AS place, type, name, tbl_name, sql FROM main.sqlite_schema
+    WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(tbl_name) <> ${key}
+      AND tbl_name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')`;
+}
+
+/**
+ * Makes a schema of rows of `schemaRows`, in the order of their places.
+ *
+ * @param earlier the schema before, whose tables and objects are taken over where they are still the same
+ */
+export function schemaOf(rows: readonly Row[], earlier: SchemaSnapshot = emptySchema): SchemaSnapshot {
+  const tables = new Map<string, TableSnapshot>();
+  const objects = new Map<string, ObjectSnapshot>();
+  for (const row of rows) {
+    const [type, name, table, sql] = [row.type, row.name, row.tbl_name, row.sql].map(String);
+    if (type === undefined || name === undefined || table === undefined || sql === undefined) continue;
+    if (type === 'table') {
+      const known = earlier.tables.get(foldName(name));
+      tables.set(foldName(name), known?.sql === sql && known.name === name ? known : tableOf(name, sql));
+    } else if (type === 'index' || type === 'trigger' || type === 'view') {
+      const key = type === 'trigger' ? `(${foldName(name)})` : foldName(name);
+      const known = earlier.objects.get(key);
+      const isSame =
+        known?.sql === sql && known.type === type && known.name === name && known.table === table;
+      objects.set(
+        key,
+        isSame ? known : { type, name, table, sql, meaning: remembered(meanings, sql, meaningOf) },
+      );
+    }
+  }
+  for (const [key, table] of tables)
+    if (table.constraints.some(({ impliesParentKey }) => impliesParentKey))
+      tables.set(key, {
+        ...table,
+        constraints: remembered(definitions, table.sql, parseTableDefinition).constraints.map((constraint) =>
+          resolveImpliedKeys(constraint, tables),
+        ),
+      });
+  return { tables, objects };
+}
+
+function tableOf(name: string, sql: string): TableSnapshot {
+  const virtual = /^create\s+virtual\s/i.test(sql);
+  const definition = virtual
+    ? { columns: [], constraints: [], withoutRowid: false, strict: false }
+    : remembered(definitions, sql, parseTableDefinition);
+  return { ...definition, name, sql, virtual };
+}
+
+/**
  * Reads the schema of a database.
  *
  * @param historyTable the table that is left out; undefined to leave out none but SQLite's own
@@ -100,33 +156,5 @@ export async function readSchema(
   db: DatabaseBridge,
   historyTable: HistoryTable | undefined,
 ): Promise<SchemaSnapshot> {
-  const rows = await db.query(
-    `SELECT s.type, s.name, s.tbl_name, s.sql FROM sqlite_schema AS s
-     WHERE s.sql IS NOT NULL AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.tbl_name) <> ?
-       AND NOT EXISTS (SELECT 1 FROM pragma_table_list AS l WHERE l.schema = 'main' AND l.type = 'shadow' AND l.name = s.tbl_name)
-     ORDER BY s.rowid`,
-    [historyTable?.key ?? ''],
-  );
-  const tables = new Map<string, TableSnapshot>();
-  const objects = new Map<string, ObjectSnapshot>();
-  for (const row of rows) {
-    const [type, name, table, sql] = [row.type, row.name, row.tbl_name, row.sql].map(String);
-    if (type === undefined || name === undefined || table === undefined || sql === undefined) continue;
-    if (type === 'table') {
-      const virtual = /^create\s+virtual\s/i.test(sql);
-      const definition = virtual
-        ? { columns: [], constraints: [], withoutRowid: false, strict: false }
-        : remembered(definitions, sql, parseTableDefinition);
-      tables.set(foldName(name), { ...definition, name, sql, virtual });
-    } else if (type === 'index' || type === 'trigger' || type === 'view') {
-      const key = type === 'trigger' ? `(${foldName(name)})` : foldName(name);
-      objects.set(key, { type, name, table, sql, meaning: remembered(meanings, sql, meaningOf) });
-    }
-  }
-  for (const [key, table] of tables)
-    tables.set(key, {
-      ...table,
-      constraints: table.constraints.map((constraint) => resolveImpliedKeys(constraint, tables)),
-    });
-  return { tables, objects };
+  return schemaOf(await db.query(`${schemaRows('?')} ORDER BY rowid`, [historyTable?.key ?? '']));
 }

@@ -143,7 +143,7 @@ describe('an upgrade', () => {
       backup: false,
     } as const;
     const calls = await callsOf((driver) => upgradeDatabase({ ...options, driver }));
-    expect(calls.length).toBeLessThanOrEqual(155);
+    expect(calls.length).toBeLessThanOrEqual(135);
   });
 });
 
