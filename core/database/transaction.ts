@@ -86,17 +86,29 @@ async function begin(db: DatabaseBridge, options: TransactionOptions): Promise<v
 async function endingTransaction<Result>(
   db: DatabaseBridge,
   work: () => Promise<Result>,
-  { commitPatienceMs = COMMIT_PATIENCE_MS, beforeRetry }: TransactionOptions,
+  options: TransactionOptions,
 ): Promise<Result> {
   try {
     const result = await work();
-    // COMMIT can say BUSY, while another connection still reads, and leave the transaction open.
-    await whileBusy(() => db.execute('COMMIT'), commitPatienceMs, beforeRetry);
+    await commit(db, options);
     return result;
   } catch (error) {
     await rollBack(db, ['ROLLBACK'], error);
     throw error;
   }
+}
+
+/**
+ * Commits the transaction that is open.
+ *
+ * @throws DatabaseError when it cannot be committed
+ */
+export async function commit(
+  db: DatabaseBridge,
+  { commitPatienceMs = COMMIT_PATIENCE_MS, beforeRetry }: TransactionOptions = {},
+): Promise<void> {
+  // COMMIT can say BUSY, while another connection still reads, and leave the transaction open.
+  await whileBusy(() => db.execute('COMMIT'), commitPatienceMs, beforeRetry);
 }
 
 /**
@@ -202,7 +214,11 @@ async function whileBusy(
  * Undoes what `first` made fail; undefined where nothing did. After a full disk, an I/O error or an interrupt, SQLite has
  * done so by itself.
  */
-async function rollBack(db: DatabaseBridge, statements: readonly string[], first: unknown): Promise<void> {
+export async function rollBack(
+  db: DatabaseBridge,
+  statements: readonly string[],
+  first: unknown,
+): Promise<void> {
   try {
     for (const statement of statements) await db.execute(statement);
   } catch (error) {

@@ -58,6 +58,22 @@ export const laterColumns = ['release TEXT', 'up_sql TEXT', 'down_sql TEXT', 'ha
 const nameOfColumn = (column: string): string => column.slice(0, column.indexOf(' '));
 export const firstColumnNames = firstColumns.map(nameOfColumn);
 
+/** The columns by which rows are looked up, and read in order, where there are many. */
+export const indexedColumns = ['version', 'applied_at'];
+
+/** SQL that makes the table, with its indexes. */
+export function historyScript({ name, sql }: HistoryTable): readonly string[] {
+  return [
+    `CREATE TABLE ${sql} (\n  ${[...firstColumns, ...laterColumns].join(',\n  ')}\n)`,
+    ...indexedColumns.map((column) => indexScript({ name, sql }, column)),
+  ];
+}
+
+/** SQL that makes the index over one of the columns by which rows are looked up. */
+export function indexScript({ name, sql }: Pick<HistoryTable, 'name' | 'sql'>, column: string): string {
+  return `CREATE INDEX ${quoteName(`idx_${name}_${column}`)} ON ${sql} (${column})`;
+}
+
 /** A table that is a history of ours. */
 export interface OwnShape {
   readonly kind: 'ours';

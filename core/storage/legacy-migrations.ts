@@ -99,7 +99,9 @@ export class LegacyBridge implements Bridge {
   readonly survey = async (db: DatabaseBridge): Promise<UpgradeWork> => {
     const known = await this.surveyAtOnce(db);
     if (known !== undefined) return known;
-    const state = await this.recognise(await probeDatabase(db, this.source.historyTable));
+    const probed = await probeDatabase(db, this.source.historyTable);
+    this.trusted ||= probed.kind === 'unmanaged' && probed.bare === true;
+    const state = await this.recognise(probed);
     const plan = await this.plan(db, state);
     if (state.kind === 'legacy') this.strict = true;
     return { state, plan, from: stateLabel(state) };
@@ -111,7 +113,8 @@ export class LegacyBridge implements Bridge {
     this.readable = state !== undefined;
     if (state === undefined) return undefined;
     this.trusted = true;
-    return { state, plan: await this.plan(db, state), from: stateLabel(state) };
+    const plan = await this.plan(db, state);
+    return { state, plan, from: stateLabel(state), hasWholeHistory: true };
   };
 
   /** The same where it will be done, and so refuses what is not to be upgraded: it may have become legacy meanwhile. */
@@ -138,8 +141,10 @@ export class LegacyBridge implements Bridge {
     if (!lacksNothing) await fillHistory(db, historyTable, state.applied, migrations);
   };
 
-  readonly adopt = (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> =>
-    adoptBaseline(db, this.source, work);
+  readonly adopt = (db: DatabaseBridge, work: UpgradeWork): Promise<BaselineResult> => {
+    this.readable = true;
+    return adoptBaseline(db, this.source, work);
+  };
 
   readonly ownTriggers = (
     db: DatabaseBridge,
@@ -219,6 +224,7 @@ export async function carryOut({
         target,
         historyTable,
         bridge,
+        watched: options.onProgress !== undefined || options.logger !== undefined,
         settings: { ...resolveSettings(options), lossAllowed: terms.lossAllowed },
         logger,
         progress: resolveProgress(options, logger),

@@ -10,14 +10,14 @@ import {
 } from './history-row.js';
 import {
   firstColumnNames,
-  firstColumns,
-  laterColumns,
+  historyScript,
+  indexedColumns,
+  indexScript,
   missingColumns,
   readHistoryShape,
   type HistoryTable,
   type OwnShape,
 } from './history-table.js';
-import { quoteName } from './table-definition.js';
 
 /**
  * Reads rows of the history.
@@ -79,9 +79,8 @@ export async function readHistory(
 export async function ensureHistory(db: DatabaseBridge, table: HistoryTable): Promise<void> {
   const shape = await readHistoryShape(db, table);
   if (shape.kind === 'none') {
-    await db.executeScript(
-      `CREATE TABLE ${table.sql} (\n  ${[...firstColumns, ...laterColumns].join(',\n  ')}\n)`,
-    );
+    const [makesTable = ''] = historyScript(table);
+    await db.executeScript(makesTable);
     await addIndexes(db, table);
     return;
   }
@@ -92,11 +91,9 @@ export async function ensureHistory(db: DatabaseBridge, table: HistoryTable): Pr
   await addIndexes(db, table);
 }
 
-/** The columns by which rows are looked up, and read in order, where there are many. */
-const indexedColumns = ['version', 'applied_at'];
-
 /** An index makes nothing but speed: where its name is taken, there is none. */
-async function addIndexes(db: DatabaseBridge, { name, sql, key }: HistoryTable): Promise<void> {
+async function addIndexes(db: DatabaseBridge, table: HistoryTable): Promise<void> {
+  const { key } = table;
   const rows = await db.query(
     `SELECT i.name FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS i WHERE i.seqno = 0
      UNION ALL SELECT substr(name, ?) FROM sqlite_schema WHERE lower(name) IN (${indexedColumns.map(() => '?').join()})`,
@@ -104,8 +101,7 @@ async function addIndexes(db: DatabaseBridge, { name, sql, key }: HistoryTable):
   );
   const there = rows.map((row) => String(row.name).toLowerCase());
   for (const column of indexedColumns)
-    if (!there.includes(column))
-      await db.executeScript(`CREATE INDEX ${quoteName(`idx_${name}_${column}`)} ON ${sql} (${column})`);
+    if (!there.includes(column)) await db.executeScript(indexScript(table, column));
 }
 
 /** The texts that the history keeps of the newest applied row of a version. */
@@ -123,6 +119,27 @@ export async function readKeptTexts(
     up: typeof row?.up_sql === 'string' ? row.up_sql : undefined,
     down: typeof row?.down_sql === 'string' ? row.down_sql : undefined,
   };
+}
+
+/** SQL that adds a row to the history, for a script; and the hash of the row. */
+export function rowScript(
+  { sql }: HistoryTable,
+  attempt: Attempt,
+  previousHash: string,
+): { readonly sql: string; readonly hash: string } {
+  const row = linkedRow(attempt, previousHash);
+  const values = Object.values(row).map(literal).join(', ');
+  return {
+    sql: `INSERT INTO ${sql} (${Object.keys(row).join(', ')}) VALUES (${values})`,
+    hash: String(row.hash),
+  };
+}
+
+function literal(value: SqlValue): string {
+  if (typeof value === 'string') return `'${value.replaceAll("'", "''")}'`;
+  return value === null || typeof value === 'number'
+    ? String(value)
+    : `x'${Buffer.from(value).toString('hex')}'`;
 }
 
 /** Adds one row to the history and links it to the one before. */

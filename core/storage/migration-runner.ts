@@ -26,8 +26,11 @@ async function openForUpgrade(driver: DatabaseDriver, file: DatabaseFile): Promi
         `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA foreign_keys = OFF; PRAGMA synchronous = EXTRA`,
       );
       // A new file has no page yet, whoever made it; only under the lock may its journal mode be chosen.
-      const [pages] = await db.query('PRAGMA page_count');
-      if (pages?.page_count === 0) await ensureWal(db);
+      const [row] =
+        file.sizeBytes > 0
+          ? []
+          : await db.query('SELECT page_count, journal_mode FROM pragma_page_count, pragma_journal_mode');
+      if (row?.page_count === 0) await ensureWal(db, row.journal_mode);
       return db;
     } catch (error) {
       await db.close();

@@ -96,13 +96,14 @@ export function checkPragmaOptions(options: PragmaOptions): void {
  * that is just being made: the journal mode of an existing one is its owner's choice. A database in memory has no journal
  * file and stays as it is.
  *
+ * @param known the mode that holds, where that was just asked
  * @throws UpgradeBridgeError `PRAGMA_REFUSED` when the mode did not take within ten seconds
  */
-export async function ensureWal(db: DatabaseBridge): Promise<void> {
+export async function ensureWal(db: DatabaseBridge, known?: SqlValue): Promise<void> {
   const start = performance.now();
-  for (;;) {
+  for (let found = known; ; found = undefined) {
     try {
-      if ((await journalMode(db)) === 'wal') return;
+      if ((found ?? (await journalMode(db))) === 'wal') return;
       const mode = await pragmaValue(db, 'journal_mode = WAL');
       if (mode === 'wal' || (mode === 'memory' && db.location === ':memory:')) return;
       throw refused(db, 'journal_mode', 'wal', mode);

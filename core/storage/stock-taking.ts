@@ -1,12 +1,24 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { readDataVersion } from './data-version.js';
-import { takeInventory, type Inventory, type InventoryOptions } from './database-inventory.js';
+import {
+  countRows,
+  countViolations,
+  takeInventory,
+  type Holdings,
+  type Inventory,
+  type InventoryOptions,
+} from './database-inventory.js';
 import type { HistoryTable } from './history-table.js';
 import type { MigrationEffect } from './migration-effect.js';
 
+type Rows = Inventory['rows'];
+
+const none: Rows = new Map();
+
 /** The inventory of a database on the way through its steps: nothing is counted again that is known to be as it was. */
 export class StockTaking {
-  private latest: { inventory: Inventory; dataVersion: number; isWhole: boolean } | undefined;
+  /** What was counted last: the rows alone where there is no inventory that still holds. */
+  private latest: { rows: Rows; inventory: Inventory | undefined; dataVersion: number } | undefined;
 
   constructor(
     private readonly db: DatabaseBridge,
@@ -18,10 +30,33 @@ export class StockTaking {
   async now(): Promise<Inventory> {
     const dataVersion = await readDataVersion(this.db);
     const known = this.latest?.dataVersion === dataVersion ? this.latest : undefined;
-    if (known?.isWhole === true) return known.inventory;
-    const inventory = await takeInventory(this.db, this.table, this.options, known?.inventory.rows);
-    this.latest = { inventory, dataVersion, isWhole: true };
+    if (known?.inventory !== undefined) return known.inventory;
+    const inventory = await takeInventory(this.db, this.table, this.options, known?.rows);
+    this.latest = { rows: inventory.rows, inventory, dataVersion };
     return inventory;
+  }
+
+  /** The rows of each table before a step that need not be guarded; `now` counts them no second time. */
+  async begin({
+    bare,
+    dataVersion,
+  }: {
+    readonly bare: boolean;
+    readonly dataVersion: number;
+  }): Promise<Rows> {
+    const rows = bare ? none : await this.rows();
+    this.latest = { rows, inventory: undefined, dataVersion };
+    return rows;
+  }
+
+  /** What the database holds at the end, where its last step need not be guarded. */
+  async holdings(plain: boolean): Promise<Holdings> {
+    // Where no key is in the schema, none can be broken.
+    return { rows: await this.rows(), violations: plain ? [] : await countViolations(this.db) };
+  }
+
+  private async rows(): Promise<Rows> {
+    return this.options.countRows ? await countRows(this.db, this.table) : none;
   }
 
   /** What the database holds after a step that can have changed anything. */
@@ -32,14 +67,15 @@ export class StockTaking {
   /** Remembers what a step left, with the rows that were added to the history after it was counted. */
   async remember(after: Inventory, recorded: number): Promise<void> {
     const inventory = { ...after, attempts: after.attempts + recorded };
-    this.latest = { inventory, dataVersion: await readDataVersion(this.db), isWhole: true };
+    this.latest = { rows: inventory.rows, inventory, dataVersion: await readDataVersion(this.db) };
   }
 
   /** A step was carried out after which nothing was counted. */
   passOver(effect: MigrationEffect): void {
     // Tables that were there have the rows that they had, where only objects were added and values changed.
     const keepsRows = effect === 'objects' || effect === 'values';
-    this.latest = keepsRows && this.latest !== undefined ? { ...this.latest, isWhole: false } : undefined;
+    this.latest =
+      keepsRows && this.latest !== undefined ? { ...this.latest, inventory: undefined } : undefined;
   }
 
   /** What was counted may have been rolled back. */

@@ -114,7 +114,12 @@ export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSum
             code: undefined,
             database,
             signal: stop,
-            onProgress: (event) => onProgress?.(event, database),
+            onProgress:
+              onProgress === undefined
+                ? undefined
+                : (event) => {
+                    onProgress(event, database);
+                  },
           },
           terms,
           started: performance.now(),

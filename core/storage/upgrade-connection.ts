@@ -1,5 +1,5 @@
 import type { DatabaseBridge, LocalBridge } from '../database/database-bridge.js';
-import { withTransaction } from '../database/transaction.js';
+import { commit, withTransaction, type TransactionOptions } from '../database/transaction.js';
 import { isSqliteError } from '../errors.js';
 import { backUpBeforeUpgrade, withdrawBackup } from './backup-policy.js';
 import { DamageCheck } from './damage-check.js';
@@ -58,7 +58,6 @@ export class UpgradeConnection {
 
   /** Carries out work in a transaction of its own. What it throws is what went wrong, not yet what it is called. */
   transaction<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { lockWaitMs } = this.request.settings;
     const proven = async (): Promise<Result> => {
       try {
         return await work();
@@ -67,17 +66,31 @@ export class UpgradeConnection {
         await this.proveWhole();
       }
     };
-    return withTransaction(this.db, proven, {
+    return withTransaction(this.db, proven, this.patience());
+  }
+
+  /** Commits the transaction that is open. */
+  commit(): Promise<void> {
+    return commit(this.db, this.patience());
+  }
+
+  private patience(): TransactionOptions {
+    const { lockWaitMs } = this.request.settings;
+    return {
       beginPatienceMs: lockWaitMs,
       commitPatienceMs: lockWaitMs,
       beforeRetry: () => {
         this.refuseToGoOn();
       },
-    });
+    };
   }
 
-  /** @throws UnreadableDatabaseError (DAMAGED_DATABASE) */
-  private async proveWhole(): Promise<void> {
+  /**
+   * Waits until it is known that the database is whole. To be called before anything is committed.
+   *
+   * @throws UnreadableDatabaseError (DAMAGED_DATABASE)
+   */
+  async proveWhole(): Promise<void> {
     const { check } = this;
     if (check === undefined) return;
     this.check = undefined;

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.js';
-import type { Inventory } from './database-inventory.js';
+import type { Holdings } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
 import { claimDifferences } from './legacy-evidence.js';
 import type { Attempt, ToleratedViolations } from './history-row.js';
@@ -86,7 +86,9 @@ export interface UpgradeReport {
   readonly ms: number;
 }
 
-function rowCounts(before: Inventory | undefined, after: Inventory | undefined): RowCount[] {
+type Rows = Pick<Holdings, 'rows'>;
+
+function rowCounts(before: Rows | undefined, after: Rows | undefined): RowCount[] {
   if (before === undefined || after === undefined) return [];
   const tables = [...new Set([...before.rows.keys(), ...after.rows.keys()])].sort();
   return tables.map((table) => ({

@@ -2,7 +2,7 @@ import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge
 import type { Logger } from '../logger.js';
 import type { BackupPolicy } from './backup-policy.js';
 import type { DatabaseFile } from './database-file.js';
-import type { Inventory } from './database-inventory.js';
+import type { Holdings } from './database-inventory.js';
 import type { DatabaseState } from './database-state.js';
 import type { Attempt } from './history-row.js';
 import type { HistoryTable } from './history-table.js';
@@ -20,6 +20,8 @@ export interface UpgradeWork {
   readonly plan: MigrationPlan;
   /** What the database is before the upgrade, as the name of a backup says it: `legacy4`, `v9`. */
   readonly from: string;
+  /** Whether it has a history that is known to have today's shape. */
+  readonly hasWholeHistory?: boolean;
 }
 
 /** What adopting and completing a legacy database did. */
@@ -76,6 +78,8 @@ export interface ChangeRequest {
 /** A database that is to be upgraded, with the part that the runner does not know. */
 export interface RunRequest extends ChangeRequest {
   readonly bridge: Bridge;
+  /** Whether anybody is told of each step as it is done. */
+  readonly watched: boolean;
 }
 
 /** What was done, in the order in which it was done. */
@@ -86,8 +90,8 @@ export interface RunResult {
   readonly version: number | undefined;
   readonly attempts: readonly Attempt[];
   /** What the database held before the first step and after the last; undefined when there was nothing to do. */
-  readonly before: Inventory | undefined;
-  readonly after: Inventory | undefined;
+  readonly before: Pick<Holdings, 'rows'> | undefined;
+  readonly after: Holdings | undefined;
   readonly backup: string | undefined;
   /** Older copies that were removed afterwards. */
   readonly removedBackups: readonly string[];

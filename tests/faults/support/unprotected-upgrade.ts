@@ -32,7 +32,13 @@ function unprotectedConnection(db: LocalBridge, without: ReadonlySet<Protection>
     location: db.location,
     execute: (sql, parameters) =>
       isIgnored(sql) ? Promise.resolve(nothingChanged) : db.execute(sql, parameters),
-    executeScript: (sql) => (isIgnored(sql) ? Promise.resolve() : db.executeScript(sql)),
+    executeScript: (sql) =>
+      db.executeScript(
+        sql
+          .split(';\n')
+          .filter((statement) => !isIgnored(statement))
+          .join(';\n'),
+      ),
     query: (sql, parameters) =>
       without.has('integrity check') && integrityQuestion.test(sql)
         ? Promise.resolve([{ result: 'ok' }])
@@ -110,6 +116,7 @@ async function requestOf(options: UpgradeOptions, without: ReadonlySet<Protectio
     settings: resolveSettings(options),
     logger: source.logger,
     progress: resolveProgress(options, source.logger),
+    watched: options.onProgress !== undefined,
     signal: undefined,
     to: `v${source.migrations.at(-1)?.version ?? 0}`,
   };

@@ -1,0 +1,116 @@
+import type { DatabaseBridge } from '../database/database-bridge.js';
+import { LARGEST_USER_VERSION } from './database-state.js';
+import { indexedColumns, type HistoryTable } from './history-table.js';
+import { canDoNoHarm, makesRules, plainTables } from './migration-effect.js';
+import type { Migration } from './migration.js';
+import type { UpgradeWork } from './upgrade-request.js';
+
+/** Up to which size of the database it does not matter that a step which fails is carried out twice. */
+const SMALL_BYTES = 64 * 1024 ** 2;
+
+/** What is known of a database between two of our transactions, until another connection writes to it. */
+export interface Standing {
+  /** "PRAGMA data_version": changes when another connection has committed, and never by our own doing. */
+  readonly dataVersion: number;
+  /** What is left to do. */
+  readonly work: UpgradeWork;
+  readonly userVersion: number;
+  /** The hash of the newest row of the history; empty where there is none. */
+  readonly hash: string;
+  /** Whether the history is there, in today's shape. */
+  readonly hasHistory: boolean;
+  /** Whether nothing at all is in the database. */
+  readonly bare: boolean;
+  /** Whether rows that are added or changed can do no more than be there. */
+  readonly plain: boolean;
+  readonly small: boolean;
+  /** Whether the database has a write-ahead log, so that no reader keeps a commit waiting. */
+  readonly wal: boolean;
+}
+
+/**
+ * Notes how the database stands in the transaction that is open.
+ *
+ * @param recorded whether the history was written before, and so has today's shape
+ * @returns undefined where that is not known of the history
+ */
+export async function readStanding(
+  db: DatabaseBridge,
+  { sql, key }: HistoryTable,
+  work: UpgradeWork,
+  recorded: boolean,
+): Promise<Standing | undefined> {
+  const isThere = recorded || work.hasWholeHistory === true;
+  const [hash, indexed, keys] = isThere
+    ? [`(SELECT hash FROM ${sql} ORDER BY id DESC LIMIT 1)`, indexedTwice, [key, ...indexedColumns]]
+    : ["''", '1', []];
+  const [row] = await db.query(
+    `SELECT (SELECT data_version FROM pragma_data_version) AS dataVersion,
+       (SELECT user_version FROM pragma_user_version) AS userVersion,
+       (SELECT journal_mode FROM pragma_journal_mode) AS journal,
+       (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size) AS bytes,
+       NOT EXISTS (SELECT 1 FROM sqlite_schema) AS bare,
+       ${hash} AS hash, ${indexed} AS indexed, ${plainTables} AS plain`,
+    keys,
+  );
+  const bare = row?.bare === 1;
+  if (isThere ? !recorded && row?.indexed !== 1 : !bare) return undefined;
+  return {
+    dataVersion: Number(row?.dataVersion),
+    work,
+    userVersion: Number(row?.userVersion),
+    hash: typeof row?.hash === 'string' ? row.hash : '',
+    hasHistory: isThere,
+    bare,
+    plain: row?.plain === 1,
+    small: Number(row?.bytes) <= SMALL_BYTES,
+    wal: row?.journal === 'wal',
+  };
+}
+
+/** Whether the history has the indexes that it is given; where one is missing, a step of the slow way adds it. */
+const indexedTwice = `(SELECT count(DISTINCT i.name) FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS i
+  WHERE i.seqno = 0 AND i.name IN (${indexedColumns.map(() => '?').join()})) = ${indexedColumns.length}`;
+
+/** How the database stands when a migration that can do no harm is applied and recorded. */
+export function standingAfter(standing: Standing, migration: Migration, hash: string): Standing {
+  return {
+    ...standing,
+    work: withoutMigration(standing.work, migration),
+    // A database may lack files below the newest one that it holds.
+    userVersion: Math.max(standing.userVersion, newestOf(standing.work), migration.version),
+    hash,
+    hasHistory: true,
+    bare: false,
+    plain: standing.plain && !makesRules(migration),
+  };
+}
+
+/** What is left to do when a migration is applied. */
+export function withoutMigration(work: UpgradeWork, { version }: Migration): UpgradeWork {
+  const [next] = work.plan.pending;
+  const pending =
+    next?.version === version
+      ? work.plan.pending.slice(1)
+      : work.plan.pending.filter((migration) => migration.version !== version);
+  return { ...work, plan: { ...work.plan, pending } };
+}
+
+/**
+ * The migration that can be applied in one call of the driver: one that can do no harm, and whose transaction asks nothing
+ * but whether the database stands as it was left.
+ */
+export function quickMigration({ work, plain, small, userVersion }: Standing): Migration | undefined {
+  const { baseline, undo, pending } = work.plan;
+  const [next] = pending;
+  if (next === undefined || !small || baseline.length > 0 || undo.length > 0) return undefined;
+  const stamp = Math.max(next.version, newestOf(work));
+  // What an old release claimed can be ahead of what is applied, and must not stay so.
+  const fits = stamp <= LARGEST_USER_VERSION && userVersion <= stamp;
+  return fits && !next.directives.noTransaction && canDoNoHarm(next, plain) ? next : undefined;
+}
+
+/** The newest version that stood applied when the database was looked at. */
+function newestOf({ state }: UpgradeWork): number {
+  return state.kind === 'managed' ? (state.applied.at(-1)?.version ?? 0) : 0;
+}

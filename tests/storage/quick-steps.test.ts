@@ -1,0 +1,287 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import BetterSqlite3 from 'better-sqlite3';
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
+
+import {
+  upgradeDatabase,
+  type LegacyVersions,
+  type ProgressEvent,
+  type UpgradeOptions,
+} from '../../core/index.js';
+import { databaseError } from '../../core/database/driver-errors.js';
+import type { DatabaseDriver } from '../../core/database/database-bridge.js';
+import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import { attemptAt, linkedRow } from '../../core/storage/history-row.js';
+import type { Migration } from '../../core/storage/migration.js';
+import { migrationsOf, unchecked } from '../support/migration-values.js';
+import { ScratchDatabase } from '../support/scratch-database.js';
+import { journalModes } from '../support/storage-database.js';
+
+const files = {
+  '001_notes.sql': 'CREATE TABLE notes (title TEXT);',
+  '002_second.sql': "INSERT INTO notes VALUES ('second');",
+  '003_third.sql': "INSERT INTO notes VALUES ('third');",
+  '004_fourth.sql': "INSERT INTO notes VALUES ('fourth');",
+  '005_fifth.sql': "INSERT INTO notes VALUES ('fifth');",
+};
+
+describe.each(journalModes)('between two steps of an upgrade, in %s mode, another program', (journal) => {
+  let scratch: ScratchDatabase;
+
+  beforeEach(async () => {
+    scratch = await ScratchDatabase.make(journal, 'CREATE TABLE mine (a); DROP TABLE mine;');
+  });
+
+  afterEach(() => scratch.remove());
+
+  /** What another program does on a connection of its own once a version is applied, without the lock. */
+  function after(
+    version: number,
+    work: (other: BetterSqlite3.Database) => void,
+  ): (event: ProgressEvent) => void {
+    return (event) => {
+      if (event.kind !== 'applied' || event.version !== version) return;
+      const other = new BetterSqlite3(scratch.path);
+      try {
+        other.transaction(work)(other);
+      } finally {
+        other.close();
+      }
+    };
+  }
+
+  function record(other: BetterSqlite3.Database, migration: Migration): void {
+    const outcome = { status: 'applied', origin: 'migration', executionTimeMs: 1, details: {} } as const;
+    const last = other.prepare('SELECT hash FROM schema_migrations ORDER BY id DESC LIMIT 1').pluck().get();
+    const row = linkedRow(attemptAt(migration, outcome), String(last));
+    const names = Object.keys(row);
+    other
+      .prepare(`INSERT INTO schema_migrations (${names.join()}) VALUES (${names.map(() => '?').join()})`)
+      .run(Object.values(row));
+    other.pragma(`user_version = ${migration.version}`);
+  }
+
+  it.each([2, 3])(
+    'applies the next file: after file %i, each is applied once all the same',
+    async (version) => {
+      const migrations = migrationsOf(files);
+      const report = await upgradeDatabase({
+        database: scratch.path,
+        migrations,
+        backup: false,
+        onProgress: after(version, (other) => {
+          const next = migrations.find((migration) => migration.version === version + 1);
+          if (next === undefined) throw new Error('There is no such file.');
+          other.exec(next.sql);
+          record(other, next);
+        }),
+      });
+      expect(report).toMatchObject({ version: 5 });
+      expect(await scratch.rows('SELECT title FROM notes')).toEqual(
+        ['second', 'third', 'fourth', 'fifth'].map((title) => ({ title })),
+      );
+      expect(await scratch.history()).toEqual([1, 2, 3, 4, 5].map((each) => `${each} applied migration`));
+    },
+  );
+});
+
+describe.each(journalModes)('a step in the middle of an upgrade, in %s mode,', (journal) => {
+  let scratch: ScratchDatabase;
+
+  beforeEach(async () => {
+    scratch = await ScratchDatabase.make(journal, 'CREATE TABLE mine (a); DROP TABLE mine;');
+  });
+
+  afterEach(() => scratch.remove());
+
+  /** What user_version says after each file. */
+  async function stamps(migrations: readonly Migration[], legacy: LegacyVersions = {}): Promise<unknown[]> {
+    const seen: unknown[] = [];
+    await upgradeDatabase({
+      database: scratch.path,
+      migrations,
+      legacy,
+      backup: false,
+      onProgress: ({ kind }) => {
+        if (kind !== 'applied') return;
+        const other = new BetterSqlite3(scratch.path, { readonly: true });
+        seen.push(other.pragma('user_version', { simple: true }));
+        other.close();
+      },
+    });
+    return seen;
+  }
+
+  const tables = (...numbers: readonly number[]): readonly Migration[] =>
+    migrationsOf(Object.fromEntries(numbers.map((each) => [`${each}_t.sql`, `CREATE TABLE t${each} (a);`])));
+
+  it('stamps the database with its number', async () => {
+    expect(await stamps(tables(1, 2, 3, 40, 41))).toEqual([1, 2, 3, 40, 41]);
+  });
+
+  it('counts the files where their numbers do not fit', async () => {
+    const first = 20250101120000;
+    expect(await stamps(tables(1, 2, first, first + 1, first + 2, first + 3))).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('leaves the number of a newer file that a legacy database held already', async () => {
+    await scratch.run('CREATE TABLE t5 (a); PRAGMA user_version = 9;');
+    expect(await stamps(tables(1, 2, 3, 5, 6), { 9: [5] })).toEqual([5, 5, 5, 6]);
+  });
+
+  it('keeps the text of its file, whatever stands in it', async () => {
+    const text = `INSERT INTO notes VALUES (3);
+-- ', NULL, 'a hash'); UPDATE notes SET title = 4; --`;
+    const migrations = migrationsOf({ ...files, '003_third.sql': text });
+    await upgradeDatabase({ database: scratch.path, migrations, backup: false });
+    expect(await scratch.value('SELECT up_sql FROM schema_migrations WHERE version = 3')).toBe(text);
+    expect(await scratch.value('SELECT group_concat(title) FROM notes')).toBe('second,3,fourth,fifth');
+  });
+
+  it('is refused where one of its statements ends the transaction', async () => {
+    const migrations = migrationsOf(files).map((migration) =>
+      migration.version === 3
+        ? unchecked(migration, 'CREATE TABLE third (a); COMMIT; BEGIN; CREATE TABLE fourth (a)')
+        : migration,
+    );
+    const upgrade = upgradeDatabase({ database: scratch.path, migrations, backup: false });
+    await expect(upgrade).rejects.toMatchObject({ place: { filename: '003_third.sql' } });
+    expect(await scratch.history()).toEqual([
+      '1 applied migration',
+      '2 applied migration',
+      '3 failed migration',
+    ]);
+  });
+});
+
+/** The real driver, which carries a script out up to each COMMIT and then lets somebody else act, or fail. */
+function interferingDriver(
+  act: (commits: number) => Promise<void>,
+  refuses: (script: string) => boolean = () => false,
+): {
+  readonly driver: DatabaseDriver;
+  readonly scripts: string[];
+} {
+  const scripts: string[] = [];
+  let commits = 0;
+  const driver: DatabaseDriver = {
+    name: 'interfering',
+    async open(location, mode) {
+      const db = await sqlite3Driver.open(location, mode);
+      if (mode !== 'create') return db;
+      return {
+        location: db.location,
+        async execute(sql, parameters) {
+          const result = await db.execute(sql, parameters);
+          if (sql === 'COMMIT') await act((commits += 1));
+          return result;
+        },
+        async executeScript(sql) {
+          scripts.push(sql);
+          if (refuses(sql)) {
+            await db.execute('ROLLBACK');
+            throw databaseError('SQLITE_FULL', 'database or disk is full', undefined);
+          }
+          const [first = '', ...rest] = sql.split(/(?<=\nCOMMIT;\n)/);
+          await db.executeScript(first);
+          for (const part of rest) {
+            await act((commits += 1));
+            await db.executeScript(part);
+          }
+        },
+        query: (sql, parameters) => db.query(sql, parameters),
+        backupTo: (path) => db.backupTo(path),
+        restoreFrom: (path, whileLocked) => db.restoreFrom(path, whileLocked),
+        interrupt: () => {
+          db.interrupt();
+        },
+        close: () => db.close(),
+      };
+    },
+  };
+  return { driver, scripts };
+}
+
+describe.each(journalModes)('files that nobody is told of, in %s mode,', (journal) => {
+  let scratch: ScratchDatabase;
+  const all = [1, 2, 3, 4, 5].map((version) => `${version} applied migration`);
+
+  beforeEach(async () => {
+    scratch = await ScratchDatabase.make(journal, 'CREATE TABLE mine (a); DROP TABLE mine;');
+  });
+
+  afterEach(() => scratch.remove());
+
+  const upgrade = (options: Partial<UpgradeOptions> = {}) =>
+    upgradeDatabase({ database: scratch.path, migrations: migrationsOf(files), backup: false, ...options });
+
+  /** Whether what was committed is on the disk: the last commit was synced, or followed by a checkpoint, which is. */
+  function isPressed(scripts: readonly string[]): boolean {
+    const levels = scripts.join('\n').match(/synchronous = \w+|wal_checkpoint/g);
+    return levels?.at(-1) !== 'synchronous = NORMAL';
+  }
+
+  it('are each applied once, also where another program changes the database behind a commit', async () => {
+    const { driver } = interferingDriver(async (commits) => {
+      if (commits === 2) await scratch.run("CREATE TABLE theirs (a); INSERT INTO notes VALUES ('theirs');");
+    });
+    const report = await upgrade({ driver });
+    expect(report.applied.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5]);
+    expect(report.rows).toContainEqual({ table: 'theirs', before: 0, after: 0 });
+    expect(await scratch.history()).toEqual(all);
+    expect(await scratch.value('SELECT count(*) FROM notes')).toBe(5);
+  });
+
+  it('are as many as were committed, where one of them fails, and it is named with its statement', async () => {
+    const { driver, scripts } = interferingDriver(() => Promise.resolve());
+    const wrong = "INSERT INTO notes VALUES ('fourth');\nINSERT INTO nowhere VALUES (1);\n";
+    const migrations = migrationsOf({ ...files, '004_fourth.sql': wrong });
+    await expect(upgrade({ driver, migrations })).rejects.toThrow(
+      'Migration 004_fourth.sql failed at statement 2, line 2',
+    );
+    expect(await scratch.history()).toEqual([...all.slice(0, 3), '4 failed migration']);
+    expect(await scratch.value('SELECT count(*) FROM notes')).toBe(2);
+    expect(isPressed(scripts)).toBe(true);
+  });
+
+  it('are as many as were committed, where it is stopped in the middle, and all of these are on the disk', async () => {
+    const stop = new AbortController();
+    const { driver, scripts } = interferingDriver((commits) => {
+      if (commits === 3) stop.abort();
+      return Promise.resolve();
+    });
+    await expect(upgrade({ driver, signal: stop.signal })).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(await scratch.history()).toEqual(all.slice(0, 3));
+    expect(await scratch.value('SELECT count(*) FROM notes')).toBe(2);
+    expect(isPressed(scripts)).toBe(true);
+    expect((await upgrade()).applied.map(({ version }) => version)).toEqual([4, 5]);
+    expect(await scratch.history()).toEqual(all);
+  });
+
+  it('are begun again where the first commit is refused, on a copy that is made again', async () => {
+    await upgrade({ migrations: migrationsOf({ '001_notes.sql': files['001_notes.sql'] }) });
+    let isRefused = false;
+    const { driver } = interferingDriver(
+      () => Promise.resolve(),
+      (script) => {
+        const refuses = !isRefused && script.includes('INSERT INTO "schema_migrations"');
+        isRefused ||= refuses;
+        return refuses;
+      },
+    );
+    const report = await upgrade({ driver, backup: {} });
+    expect(isRefused).toBe(true);
+    expect(report).toMatchObject({ version: 5, rows: [{ table: 'notes', before: 0, after: 4 }] });
+    const copies = (await readdir(scratch.folder)).filter((name) => name.includes('backup'));
+    expect(copies).toEqual([basename(report.backup ?? '')]);
+    expect(await scratch.history()).toEqual(all);
+  });
+
+  it('leave the last commit on the disk', async () => {
+    const { driver, scripts } = interferingDriver(() => Promise.resolve());
+    await upgrade({ driver });
+    expect(isPressed(scripts)).toBe(true);
+    expect(scripts.some((script) => script.includes('synchronous = NORMAL'))).toBe(journal === 'wal');
+  });
+});
