@@ -107,6 +107,7 @@ export type { RowDifference } from './storage/table-digest.js';
 export type { SchemaChange } from './storage/schema-changes.js';
 export type { TouchedRows } from './storage/touched-rows.js';
 export type { BaselineFile, BaselineOptions, BaselineReport } from './storage/database-baseline.js';
+export type { AdoptionTerms } from './storage/adoption-terms.js';
 export type { AdoptOptions, AdoptReport } from './storage/history-adoption.js';
 export type { AdoptedFile } from './storage/adoption-decision.js';
 export type { MatchKind } from './storage/history-matching.js';

@@ -1,7 +1,7 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 
-import type { AdoptedFile, AdoptOptions, AdoptReport, MatchKind, OtherTool } from '../index.js';
-import { otherTools } from '../storage/other-history.js';
+import type { AdoptedFile, AdoptionTerms, AdoptOptions, AdoptReport, MatchKind } from '../index.js';
+import { addAdoptionTerms } from './adoption-options.js';
 import { addHistoryChangeOptions, carryOut, type ChangeOptions } from './change.js';
 import { addSourceCommand, perform } from './command.js';
 import { canAsk, confirm, NotConfirmed } from './confirmation.js';
@@ -10,11 +10,8 @@ import type { Output } from './output.js';
 import { aligned, milliseconds, plural, section, userVersionInWords } from './text.js';
 import { describeOtherTable } from './upgrade-text.js';
 
-interface AdoptCommandOptions extends ChangeOptions {
+interface AdoptCommandOptions extends ChangeOptions, AdoptionTerms {
   readonly yes?: boolean;
-  readonly tool?: OtherTool;
-  readonly table?: string;
-  readonly acceptDifferences?: boolean;
 }
 
 export function addAdopt(program: Command): void {
@@ -35,12 +32,8 @@ export function addAdopt(program: Command): void {
       ['usage', 'a wrong option'],
       ['signal', 'stopped by SIGINT, by SIGTERM; nothing was changed'],
     ),
-  })
-    .option('--yes', 'do not ask')
-    .addOption(new Option('--tool <tool>', 'whose history, where several tools keep one').choices(otherTools))
-    .option('--table <name>', 'the table that holds it, where several are histories')
-    .option('--accept-differences', 'record the files although the schema is not wholly what they make');
-  addHistoryChangeOptions(command).action((options: AdoptCommandOptions) =>
+  }).option('--yes', 'do not ask');
+  addHistoryChangeOptions(addAdoptionTerms(command)).action((options: AdoptCommandOptions) =>
     perform(options, (output) => adopt(options, output)),
   );
 }

@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 
 import { InvalidOptionError } from '../errors.js';
 import type { FleetOptions, LegacyMode, PlanOutcome, ProgressEvent, UpgradeOutcome } from '../index.js';
+import { adoptionOf, type UpAdoptionOptions } from './adoption-options.js';
 import { describeProgress, sharedSettingsOf, type ChangeOptions } from './change.js';
 import { exitStatus, exitStatusOfStop } from './exit-status.js';
 import { showFleet } from './fleet-progress.js';
@@ -27,11 +28,11 @@ export interface FleetCommandOptions {
 }
 
 type UpAllOptions = Omit<ChangeOptions, 'database'> &
-  FleetCommandOptions & {
+  FleetCommandOptions &
+  UpAdoptionOptions & {
     readonly all: readonly string[];
     readonly to?: number;
     readonly legacyMode?: LegacyMode;
-    readonly adopt?: boolean;
   };
 
 export function addFleetOptions(command: Command): Command {
@@ -78,14 +79,14 @@ export function refuseFleetOptions({ concurrency, stopAfter, canary }: FleetComm
 export async function upAll(options: UpAllOptions, output: Output): Promise<number> {
   const { findDatabases, planAll, upgradeAll } = await import('../index.js');
   const { databases, leftOut, unreadable } = await findDatabases(options.all);
-  const { concurrency, stopAfter, canary, to, legacyMode, adopt } = options;
+  const { concurrency, stopAfter, canary, to, legacyMode } = options;
   const display = await showFleet(databases.length, output);
   const signal = abortOnSignals((name) => {
     display.end();
     output.progress(`${name}: stopping; what is not finished is rolled back`);
   });
   const fleet: FleetOptions = { databases, concurrency, stopAfter, signal };
-  const settings = { ...(await sharedSettingsOf(options)), ...fleet, to };
+  const settings = { ...(await sharedSettingsOf(options)), ...fleet, to, adopt: adoptionOf(options) };
   const planned: string[][] = [];
   const onResult = (outcome: UpgradeOutcome | PlanOutcome): void => {
     if (output.json) output.result(outcomeDocument(outcome), []);
@@ -100,7 +101,7 @@ export async function upAll(options: UpAllOptions, output: Output): Promise<numb
   const summary =
     options.dryRun === true
       ? await planAll({ ...settings, onResult })
-      : await upgradeAll({ ...settings, legacyMode, adopt, canary, onResult, onProgress });
+      : await upgradeAll({ ...settings, legacyMode, canary, onResult, onProgress });
   display.end();
   const failures = summary.failures.map(outcomeDocument);
   output.result({ kind: 'summary', ...summary, failures, leftOut, unreadable }, [

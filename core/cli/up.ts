@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 
 import type { LegacyMode } from '../index.js';
+import { addAdoptionTerms, adoptionOf, type UpAdoptionOptions } from './adoption-options.js';
 import { addChangeOptions, carryOut, settingsOf, type ChangeOptions } from './change.js';
 import { addSourceCommand, perform } from './command.js';
 import { exitStatus, exitStatusHelp } from './exit-status.js';
@@ -10,10 +11,9 @@ import type { Output } from './output.js';
 import { describePlan } from './plan-text.js';
 import { describeUpgrade } from './upgrade-text.js';
 
-interface UpOptions extends ChangeOptions, FleetCommandOptions {
+interface UpOptions extends ChangeOptions, FleetCommandOptions, UpAdoptionOptions {
   readonly to?: number;
   readonly legacyMode?: LegacyMode;
-  readonly adopt?: boolean;
   readonly rereadFiles?: boolean;
 }
 
@@ -51,6 +51,7 @@ export function addUp(program: Command): void {
         'a legacy database: bridge: upgrade it (default); refuse: fail; inspect-only: say what an upgrade would do',
       ).choices(['bridge', 'refuse', 'inspect-only']),
     );
+  addAdoptionTerms(command, 'with --adopt: ');
   addFleetOptions(addChangeOptions(command)).action((options: UpOptions) =>
     perform({ ...options, jsonLines: isFleet(options) }, (output) => {
       if (isFleet(options)) return upAll(options, output);
@@ -62,7 +63,8 @@ export function addUp(program: Command): void {
 
 async function plan(options: UpOptions, output: Output): Promise<number> {
   const { planUpgrade } = await import('../index.js');
-  const found = await planUpgrade({ ...(await settingsOf(options)), to: options.to });
+  const adopt = adoptionOf(options);
+  const found = await planUpgrade({ ...(await settingsOf(options)), to: options.to, adopt });
   output.result(found, describePlan(found));
   return exitStatus.done;
 }
@@ -74,7 +76,7 @@ async function up(options: UpOptions, output: Output): Promise<number> {
       ...settings,
       to: options.to,
       legacyMode: options.legacyMode,
-      adopt: options.adopt,
+      adopt: adoptionOf(options),
       rereadFiles: options.rereadFiles,
     }),
   );

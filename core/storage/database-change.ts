@@ -1,8 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { OtherHistoryError } from '../errors.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readPatiently } from './database-reading.js';
-import { adoptConnection, adoptHistory, type AdoptReport } from './history-adoption.js';
+import { adoptionAfter, type AdoptionTerms } from './adoption-terms.js';
+import { adoptConnection, adoptHistoryBy, type AdoptReport } from './history-adoption.js';
 import type { ChangeTerms } from './change-terms.js';
 import { carryOut, LegacyBridge } from './legacy-migrations.js';
 import { resolveLegacyMode } from './legacy-mode.js';
@@ -37,13 +37,14 @@ export async function changeFile(change: FileChange): Promise<UpgradeReport> {
   try {
     return await changeOwn(change);
   } catch (error) {
-    if (change.options.adopt !== true || !(error instanceof OtherHistoryError)) throw error;
-    return adoptAndChange(change);
+    const adoption = adoptionAfter(error, change.options);
+    if (adoption === undefined) throw error;
+    return adoptAndChange(change, adoption);
   }
 }
 
-async function adoptAndChange(change: FileChange): Promise<UpgradeReport> {
-  const adoption = await adoptHistory(change.options);
+async function adoptAndChange(change: FileChange, terms: AdoptionTerms): Promise<UpgradeReport> {
+  const adoption = await adoptHistoryBy(change.source, { ...change.options, ...terms });
   // One copy is enough: that of the database before anything was written.
   const options: UpgradeOptions =
     adoption.backup === undefined ? change.options : { ...change.options, backup: false };
@@ -101,8 +102,9 @@ export async function changeConnection(
   try {
     return await changeOwnConnection(db, options, terms);
   } catch (error) {
-    if (options.adopt !== true || !(error instanceof OtherHistoryError)) throw error;
-    const adoption = await adoptConnection(db, options);
+    const adopted = adoptionAfter(error, options);
+    if (adopted === undefined) throw error;
+    const adoption = await adoptConnection(db, { ...options, ...adopted });
     return withAdoption(await changeOwnConnection(db, options, terms), adoption);
   }
 }

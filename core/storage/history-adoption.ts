@@ -1,7 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { decideAdoption, type AdoptedFile, type Adoption } from './adoption-decision.js';
 import { Replays } from './adoption-matching.js';
-import { readDrizzleJournal } from './drizzle-journal.js';
+import type { AdoptionTerms } from './adoption-terms.js';
 import {
   changeHistory,
   changeHistoryThrough,
@@ -13,14 +13,7 @@ import {
 import { standingRows, type OtherTool } from './other-history.js';
 import type { ResolvedSource } from './upgrade-source.js';
 
-export interface AdoptOptions extends HistoryChangeOptions {
-  /** Whose history is taken over, where several tools keep one. Default: the only one that there is. */
-  readonly tool?: OtherTool | undefined;
-  /** The table that holds it, where several tables are histories. Default: the only one that there is. */
-  readonly table?: string | undefined;
-  /** Whether the files are recorded although the schema is not wholly what they make. Default: false. */
-  readonly acceptDifferences?: boolean | undefined;
-}
+export interface AdoptOptions extends HistoryChangeOptions, AdoptionTerms {}
 
 /** What an adoption recorded; with `dryRun`, what it would record. */
 export interface AdoptReport {
@@ -75,9 +68,13 @@ export function adoptHistory(options: AdoptOptions): Promise<AdoptReport> {
   return adopt(options, (decide) => changeHistory(options, subject, decide));
 }
 
+/** Does what `adoptHistory` does by files that were read already. */
+export function adoptHistoryBy(source: ResolvedSource, options: AdoptOptions): Promise<AdoptReport> {
+  return adopt(options, (decide) => changeHistory(options, subject, decide, source));
+}
+
 /** What an adoption through an open connection takes. */
-export type ConnectionAdoptOptions = ConnectionHistoryOptions &
-  Pick<AdoptOptions, 'acceptDifferences' | 'table' | 'tool'>;
+export type ConnectionAdoptOptions = ConnectionHistoryOptions & AdoptionTerms;
 
 /**
  * Does what `adoptHistory` does through one open connection, with the weaker promises of `upgradeConnection`.
@@ -99,12 +96,15 @@ async function adopt(
   carryOut: (decide: Decide) => Promise<HistoryChangeResult<Adoption>>,
 ): Promise<AdoptReport> {
   const started = performance.now();
-  const { migrations, tool, table, acceptDifferences = false } = options;
-  const journal =
-    typeof migrations === 'string' ? await readDrizzleJournal(migrations) : new Map<string, string>();
+  const { tool, table, acceptDifferences = false } = options;
   const replays = new Replays();
-  const { change, backup } = await carryOut((db, source) =>
-    decideAdoption(db, source, { tool, table, acceptDifferences, journal }, replays),
+  const { change, backup } = await carryOut(async (db, source) =>
+    decideAdoption(
+      db,
+      source,
+      { tool, table, acceptDifferences, journal: await source.drizzleJournal() },
+      replays,
+    ),
   );
   const { history, renamed, files, pending, differences } = change;
   const isRenamed = renamed !== undefined && renamed.from === history?.table;

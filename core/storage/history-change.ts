@@ -73,6 +73,7 @@ export interface HistoryChangeSubject {
  * the lock, makes a copy, and does all of it in one transaction, guarded like a migration.
  *
  * @param decide looks at the database and says what is to be done, or refuses; called twice
+ * @param known the files, where they were read already
  * @throws FileAccessError (MISSING_DATABASE) when there is no such file
  * @throws what `decide` throws; nothing was changed then
  */
@@ -80,9 +81,10 @@ export async function changeHistory<Change extends HistoryChange>(
   options: HistoryChangeOptions,
   subject: HistoryChangeSubject,
   decide: (db: DatabaseBridge, source: ResolvedSource) => Promise<Change>,
+  known?: ResolvedSource,
 ): Promise<HistoryChangeResult<Change>> {
   const settings = resolveSettings(options);
-  const source = await resolveSource(options);
+  const source = known ?? (await resolveSource(options));
   const file = await resolveDatabaseFile(options.database, options.dryRun === true ? 'read' : 'write');
   if (!file.exists)
     throw new FileAccessError('MISSING_DATABASE', `There is no database at "${options.database}".`, {

@@ -1,6 +1,7 @@
 import type { DriverOption } from '../database/drivers.js';
 import { InvalidOptionError } from '../errors.js';
 import type { Logger } from '../logger.js';
+import { adoptionTerms, type AdoptionTerms } from './adoption-terms.js';
 import { checkRetention } from './retention-limits.js';
 import type { BackupPolicy } from './backup-policy.js';
 import type { CodeMigration } from './code-migrations.js';
@@ -61,10 +62,10 @@ export interface UpgradeOptions extends MigrationSource {
   /** What is done with a legacy database: `bridge` (the default) upgrades it. */
   readonly legacyMode?: LegacyMode | undefined;
   /**
-   * Whether the history that another tool keeps is taken over first, as `adoptHistory` does, in a transaction of its own.
-   * Default: false; such a database is refused.
+   * Whether the history that another tool keeps is taken over first, as `adoptHistory` does, in a transaction of its own;
+   * where several tools keep one, with whose it is. Default: false; such a database is refused.
    */
-  readonly adopt?: boolean | undefined;
+  readonly adopt?: boolean | AdoptionTerms | undefined;
   /** Told what happens, as it happens. */
   readonly onProgress?: Progress | undefined;
   /** Stops the upgrade: the step that is going on is rolled back. */
@@ -114,6 +115,7 @@ function wholeNumber(value: number | undefined, fallback: number, name: string, 
 /** @throws InvalidOptionError when an option cannot be used */
 export function resolveSettings(options: Omit<UpgradeOptions, 'database' | 'onProgress'>): RunnerSettings {
   if (options.backup !== undefined && options.backup !== false) checkRetention(options.backup);
+  adoptionTerms(options.adopt);
   return {
     lockWaitMs: wholeNumber(options.lockWaitMs, defaultLockWaitMs, 'lockWaitMs', 'milliseconds'),
     countRows: options.countRows ?? true,

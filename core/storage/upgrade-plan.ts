@@ -3,9 +3,9 @@ import { withSnapshot } from '../database/transaction.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readDatabase } from './database-reading.js';
 import type { DatabaseState } from './database-state.js';
-import { OtherHistoryError } from '../errors.js';
 import { upTo, type ChangeTerms } from './change-terms.js';
-import { adoptConnection, adoptHistory, type AdoptReport } from './history-adoption.js';
+import { adoptionAfter, type AdoptionTerms } from './adoption-terms.js';
+import { adoptConnection, adoptHistoryBy, type AdoptReport } from './history-adoption.js';
 import { LegacyBridge } from './legacy-migrations.js';
 import { isUpToDate, refuseOutsideTransaction, type MigrationPlan } from './migration-plan.js';
 import type { DownScript, Migration } from './migration.js';
@@ -88,8 +88,13 @@ export async function planFile(
       : await bridge.surveyNothing();
     return planOf(options, work);
   } catch (error) {
-    if (!isToBeAdopted(error, options, terms)) throw error;
-    return planAfterAdoption(await adoptHistory({ ...options, dryRun: true }), source, terms);
+    const adoption = adoptionBefore(error, options, terms);
+    if (adoption === undefined) throw error;
+    return planAfterAdoption(
+      await adoptHistoryBy(source, { ...options, ...adoption, dryRun: true }),
+      source,
+      terms,
+    );
   }
 }
 
@@ -105,19 +110,23 @@ export async function planConnectionChange(
     const work = await withSnapshot(db, () => bridge.look(db));
     return planOf({ ...options, database: db.location }, work);
   } catch (error) {
-    if (!isToBeAdopted(error, options, terms)) throw error;
-    return planAfterAdoption(await adoptConnection(db, { ...options, dryRun: true }), source, terms);
+    const adoption = adoptionBefore(error, options, terms);
+    if (adoption === undefined) throw error;
+    return planAfterAdoption(
+      await adoptConnection(db, { ...options, ...adoption, dryRun: true }),
+      source,
+      terms,
+    );
   }
 }
 
-function isToBeAdopted(
+/** The terms on which another tool's history would be taken over before an upgrade; undefined where it would not. */
+function adoptionBefore(
   error: unknown,
-  { adopt }: Pick<UpgradeOptions, 'adopt'>,
+  options: Pick<UpgradeOptions, 'adopt'>,
   { goal }: ChangeTerms,
-): boolean {
-  return (
-    adopt === true && error instanceof OtherHistoryError && (goal.kind === 'newest' || goal.kind === 'up')
-  );
+): AdoptionTerms | undefined {
+  return goal.kind === 'newest' || goal.kind === 'up' ? adoptionAfter(error, options) : undefined;
 }
 
 /** What an upgrade would do that takes another tool's history over first. */

@@ -3,6 +3,7 @@ import { resolveDriver } from '../database/drivers.js';
 import { MigrationFileError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { mergeMigrations } from './code-migrations.js';
+import { readDrizzleJournal } from './drizzle-journal.js';
 import { historyTableOf, type HistoryTable } from './history-table.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { readMigrations, refuseHistoryWrites } from './migration-files.js';
@@ -31,6 +32,8 @@ export interface ResolvedSource {
   readonly logger: Logger;
   /** What the migrations make. They are replayed once, when it is first asked for. */
   readonly replayed: () => Promise<Replay>;
+  /** The names that drizzle keeps beside the files, by the time of the migration; read once, when first asked for. */
+  readonly drizzleJournal: () => Promise<ReadonlyMap<string, string>>;
 }
 
 /**
@@ -58,7 +61,15 @@ export async function resolveSource(source: MigrationSource): Promise<ResolvedSo
   const logger = moduleLogger(source.logger, 'upgrade');
   let replay: Promise<Replay> | undefined;
   const replayed = (): Promise<Replay> => (replay ??= replayMigrations({ driver, historyTable }, migrations));
-  return { driver, migrations, legacy, historyTable, seal, listing, logger, replayed };
+  let journal: Promise<ReadonlyMap<string, string>> | undefined;
+  const drizzleJournal = (): Promise<ReadonlyMap<string, string>> =>
+    (journal ??= journalOf(source.migrations));
+  return { driver, migrations, legacy, historyTable, seal, listing, logger, replayed, drizzleJournal };
+}
+
+/** Migrations that are values have none beside them. */
+async function journalOf(migrations: MigrationSource['migrations']): Promise<ReadonlyMap<string, string>> {
+  return typeof migrations === 'string' ? readDrizzleJournal(migrations) : new Map();
 }
 
 /** Says in the history that nothing is left to do. To be called in the transaction after which that is so. */

@@ -132,6 +132,36 @@ describe('up', () => {
     );
   });
 
+  test('says with --dry-run what it would take over', async () => {
+    const end = await unchanged(() => run('up', '--adopt', '--dry-run', '--json'));
+    expect(end.status).toBe(0);
+    expect(documentOf(end)).toMatchObject({ adopt: [{}, {}, {}], apply: [{}] });
+    const all = await unchanged(() =>
+      folder.run('up', '--all', 'data/*.db', '--migrations', 'sql', '--adopt', '--dry-run'),
+    );
+    expect(all.stdout).toMatch(
+      /\n {2}data\/shop\.db {2}foreign {2}to version \d+ {2}3 to adopt, 1 to apply\n$/,
+    );
+  });
+
+  test('takes over on the way the one that is named', async () => {
+    await withLegacy(folder.at('data/shop.db'), (program) =>
+      program.run("CREATE TABLE bird_migrations (name); INSERT INTO bird_migrations VALUES ('swallow')"),
+    );
+    const vague = await unchanged(() => run('up', '--adopt', '--json'));
+    expect(documentOf(vague)).toMatchObject({ error: { code: 'ADOPTION_MISMATCH' } });
+    const alone = await unchanged(() => run('up', '--tool', 'knex', '--json'));
+    expect(alone.status).toBe(64);
+    expect(documentOf(alone)).toMatchObject({
+      error: { code: 'BAD_OPTION', message: '--tool can only be given with --adopt.' },
+    });
+    const end = await folder.run(
+      ...['up', '--all', 'data/*.db', '--migrations', 'sql', '--adopt', '--tool', 'knex', '--json'],
+    );
+    expect(end.status).toBe(0);
+    expect(end.stdout).toContain('"adoptedFrom":{"tool":"knex"');
+  });
+
   test('takes it over on the way with --adopt', async () => {
     const end = await run('up', '--adopt', '--json');
     expect(end.status).toBe(0);

@@ -6,6 +6,7 @@ import {
   inspectDatabase,
   listBackups,
   openStorage,
+  planUpgrade,
   repairHistory,
   rollBackDatabase,
   upgradeDatabase,
@@ -22,6 +23,7 @@ import { dumpDatabase } from '../support/database-dump.js';
 import { DatabaseFolder } from '../support/database-folder.js';
 import { migrationsOf } from '../support/migration-values.js';
 import { otherDatabase, otherDatabases, type OtherDatabase } from '../support/other-histories.js';
+import { untyped } from '../support/untyped.js';
 
 let place: DatabaseFolder;
 
@@ -439,6 +441,25 @@ describe('a database with the histories of several tools', () => {
     });
     await expect(adopt(migrations, { tool: 'flyway' })).rejects.toMatchObject({
       message: 'There is no history of flyway in the database.',
+    });
+  });
+
+  it('is upgraded once one of them is named, and planned', async () => {
+    const options = { database: place.path, migrations, backup: false } as const;
+    await expect(upgradeDatabase({ ...options, adopt: true })).rejects.toMatchObject({
+      code: 'ADOPTION_MISMATCH',
+    });
+    const misspelt = untyped(options, { adopt: { tools: 'knex' } });
+    await expect(upgradeDatabase(misspelt)).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      message: 'adopt has no option "tools".',
+    });
+    const adopt = { tool: 'knex', table: 'knex_migrations' } as const;
+    expect(await planUpgrade({ ...options, adopt })).toMatchObject({ adopt: [{}, {}, {}], apply: [{}] });
+    expect(await upgradeDatabase({ ...options, adopt })).toMatchObject({
+      adoptedFrom: { tool: 'knex' },
+      adopted: [{}, {}, {}],
+      applied: [{}],
     });
   });
 

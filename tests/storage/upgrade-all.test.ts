@@ -272,6 +272,35 @@ test('databases of another tool are taken over where adopt says so, and refused 
   expect(summary).toMatchObject({ ...everything, upgraded: 2 });
 });
 
+test('databases of drizzle are taken over by the names in its journal, as one alone is', async () => {
+  const drizzle = otherDatabases.find(({ tool }) => tool === 'drizzle');
+  const named = otherDatabases.find(({ tool }) => tool === 'umzug');
+  if (drizzle === undefined || named === undefined) throw new Error('There is no database of drizzle.');
+  const databases = [folder.at('one.db'), folder.at('two.db')];
+  for (const database of databases) await drizzle.make(database);
+  // Rewritten, so that no checksum tells which row is whose.
+  const sql = folder.at('sql');
+  await mkdir(folder.at('sql/meta'), { recursive: true });
+  for (const [name, text] of Object.entries(named.files))
+    await writeFile(folder.at(`sql/${name}`), `-- rewritten\n${text}`);
+  const entries = ['create_users', 'add_email', 'seed_users'].map((name, index) => ({
+    when: Date.UTC(2024, 2, index + 1),
+    tag: `000${index}_${name}`,
+  }));
+  await writeFile(folder.at('sql/meta/_journal.json'), JSON.stringify({ entries }));
+  const by: unknown[] = [];
+  const options = { databases, migrations: sql, backup: false, adopt: { tool: 'drizzle' } } as const;
+  expect(await planAll(options)).toMatchObject({ planned: 2, failed: 0 });
+  await upgradeAll({ ...options, onResult: ({ kind }) => by.push(kind) });
+  expect(by).toEqual(['upgraded', 'upgraded']);
+  for (const database of databases) {
+    const rows = await withLegacy(database, (program) =>
+      program.rows("SELECT details ->> '$.notes' AS notes FROM schema_migrations WHERE origin = 'adopted'"),
+    );
+    expect(rows.map(({ notes }) => /0+\d_\w+.*by name/.test(String(notes)))).toEqual([true, true, true]);
+  }
+});
+
 describe('two names of one file', () => {
   test('are upgraded once, and the second is named as what it is', async () => {
     const [database = ''] = await folder.databases(['one.db']);
