@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 
 import { BackupError } from '../errors.js';
@@ -35,11 +36,13 @@ try {
  * @throws BackupError BACKUP_FAILED; what was copied until then is removed
  */
 export async function copyRaw(copies: readonly RawCopy[], signal: AbortSignal | undefined): Promise<void> {
+  // What lies there already keeps the copy from being made, and stays.
+  const made = copies.filter(({ to }) => !existsSync(to));
   const paths = copies.flatMap(({ from, to }) => [from, to]);
   try {
     await run(paths, signal);
   } catch (error) {
-    for (const { to } of copies) await rm(to, { force: true });
+    for (const { to } of made) await rm(to, { force: true });
     throw error;
   }
 }

@@ -41,7 +41,6 @@ async function isDamaged(reader: LocalBridge): Promise<boolean> {
   try {
     return (await checkIntegrity(reader, 'quick')).damage.length > 0;
   } catch (error) {
-    if (isSqliteError(error, 'SQLITE_CORRUPT')) return true;
     // Something in it needs a function that only the application has.
     if (isSqliteError(error, 'SQLITE_ERROR')) return false;
     throw error;
@@ -65,10 +64,14 @@ export async function keepAside(
   return copies.map(({ to }) => to);
 }
 
+/** A database, and what can lie beside it. */
+const endings = ['', '-wal', '-journal', '-shm'];
+
 function freeName(file: DatabaseFile, stamp: string): string {
   const wanted = `${file.canonicalPath}.set-aside-${stamp}`;
   let name = wanted;
-  for (let count = 2; existsSync(name); count += 1) name = `${wanted}-${count}`;
+  const isTaken = (): boolean => endings.some((ending) => existsSync(`${name}${ending}`));
+  for (let count = 2; isTaken(); count += 1) name = `${wanted}-${count}`;
   return name;
 }
 
@@ -76,7 +79,7 @@ function freeName(file: DatabaseFile, stamp: string): string {
 export async function moveAside(file: DatabaseFile, stamp: string): Promise<string[]> {
   const moved: string[] = [];
   const name = freeName(file, stamp);
-  for (const ending of ['', '-wal', '-journal', '-shm']) {
+  for (const ending of endings) {
     const path = `${file.canonicalPath}${ending}`;
     if (!existsSync(path)) continue;
     renameSync(path, `${name}${ending}`);

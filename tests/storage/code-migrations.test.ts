@@ -460,6 +460,17 @@ describe.each(journalModes)('the connection of a migration in code, in %s mode,'
     expect(await scratch.value('SELECT count(*) FROM documents')).toBe(2);
   });
 
+  it('refuses a value too few also of a statement that it has carried out before', async () => {
+    const failed = upgrade(
+      doing(async (db) => {
+        await db.execute('INSERT INTO documents (body) VALUES (?)', ['three']);
+        await db.execute('INSERT INTO documents (body) VALUES (?)');
+      }),
+    );
+    await expect(failed).rejects.toThrow(/has 1 bind parameter, and the call gives 0 values/);
+    expect(await scratch.value('SELECT count(*) FROM documents')).toBe(2);
+  });
+
   it('lets the code deal with a statement that fails', async () => {
     await upgrade(
       doing(async (db) => {

@@ -120,6 +120,7 @@ describe('a migration file', () => {
       'DELETE FROM schema_migrations',
       'CREATE TABLE IF NOT EXISTS schema_migrations (version)',
       'CREATE TEMP TABLE schema_migrations (version)',
+      'CREATE TEMPORARY TABLE schema_migrations (version)',
       'CREATE VIEW schema_migrations AS SELECT 1',
       'CREATE VIRTUAL TABLE schema_migrations USING fts5(a)',
       'CREATE UNIQUE INDEX i ON schema_migrations(name)',

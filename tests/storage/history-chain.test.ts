@@ -11,7 +11,7 @@ import {
   type UpgradeOptions,
 } from '../../core/index.js';
 import { checksumOf } from '../../core/storage/migration-text.js';
-import { findTampering } from '../../core/storage/history-chain.js';
+import { appliedTwice, findTampering } from '../../core/storage/history-chain.js';
 import { hashesIn } from '../support/database-copy.js';
 import { drivers } from '../support/drivers.js';
 import { historyTable } from '../support/history-table.js';
@@ -39,6 +39,14 @@ const firstShape = `CREATE TABLE schema_migrations (
   CREATE TABLE one (a); CREATE TABLE two (a); PRAGMA user_version = 2;`;
 
 const cases = journalModes.flatMap((journal) => drivers.map((driver) => ({ journal, driver })));
+
+it('is applied twice where nothing between says that it was undone, and nobody has repaired it', () => {
+  const row = (version: number, status: string, origin = 'migration') => ({ version, status, origin });
+  const twice = [row(1, 'applied'), row(2, 'applied'), row(2, 'failed'), row(2, 'applied')];
+  expect(appliedTwice(twice)).toEqual([2]);
+  expect(appliedTwice([row(1, 'applied'), row(1, 'rolled_back'), row(1, 'applied')])).toEqual([]);
+  expect(appliedTwice([row(1, 'applied'), row(1, 'applied', 'repaired')])).toEqual([]);
+});
 
 describe.each(cases)('the history, in $journal mode, by $driver.name,', ({ journal, driver }) => {
   let scratch: ScratchDatabase;
@@ -140,6 +148,17 @@ describe.each(cases)('the history, in $journal mode, by $driver.name,', ({ journ
         // Without a row there is nothing that could be undone.
         code: script.includes('WHERE') || script.includes('PRAGMA') ? 'TAMPERED_HISTORY' : 'NO_WAY_BACK',
       });
+      expect(await hashesIn(scratch.folder)).toEqual(before);
+    });
+
+    it.each([
+      ['a file looks late', 'DELETE FROM schema_migrations WHERE id = 1'],
+      ['it looks like nobody knows whose', 'DELETE FROM schema_migrations; PRAGMA user_version = 0'],
+    ])('is what an upgrade names also where by what was taken out %s', async (_title, script) => {
+      await scratch.run(script);
+      const before = await hashesIn(scratch.folder);
+      for (const attempt of [upgradeDatabase, planUpgrade])
+        await expect(attempt(source())).rejects.toMatchObject({ code: 'TAMPERED_HISTORY' });
       expect(await hashesIn(scratch.folder)).toEqual(before);
     });
 

@@ -246,6 +246,20 @@ describe('a file is applied that', () => {
     expect(report.violations).toEqual([{ table: 'children', columns: 'parent', parent: 'parents', rows: 2 }]);
   });
 
+  it('is refused where it breaks one row more than were broken before', async () => {
+    await db.executeScript('INSERT INTO children (parent) VALUES (50)');
+    await expect(apply(file('UPDATE children SET parent = 60 WHERE id = 1'))).rejects.toMatchObject({
+      code: 'FOREIGN_KEYS_BROKEN',
+      message: expect.stringContaining('2 rows of children (parent) point to no row of parents'),
+    });
+  });
+
+  it('declares a loss by a name in other letters than the table has', async () => {
+    await db.executeScript('CREATE TABLE Mixed (a); INSERT INTO Mixed VALUES (1)');
+    await apply(file('-- migration: allow-loss mixed\nDELETE FROM mixed'));
+    expect(await db.query('SELECT * FROM mixed')).toEqual([]);
+  });
+
   it('breaks as many rows as it mends', async () => {
     await db.executeScript('INSERT INTO children (parent) VALUES (50)');
     await apply(
