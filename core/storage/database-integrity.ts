@@ -48,6 +48,42 @@ async function expressionIndexes(db: DatabaseBridge): Promise<ReadonlySet<string
   return new Set(rows.map(({ name }) => String(name)));
 }
 
+/** What SQLite said, and whether it passed over every CHECK. */
+interface SqliteCheck {
+  readonly lines: readonly string[];
+  readonly ignoresChecks: boolean;
+}
+
+/** As much of a check as can be had: a CHECK or an index on a function that only the owner's program has is passed over. */
+async function runCheck(db: DatabaseBridge, depth: 'quick' | 'full'): Promise<SqliteCheck> {
+  try {
+    return { lines: await linesOf(db, depth), ignoresChecks: false };
+  } catch (error) {
+    if (!isForeignFunction(error)) throw error;
+  }
+  const [row] = await db.query('PRAGMA ignore_check_constraints');
+  await db.execute('PRAGMA ignore_check_constraints = ON');
+  try {
+    return { lines: await linesWithoutIndexes(db, depth), ignoresChecks: true };
+  } finally {
+    if (row?.ignore_check_constraints === 0) await db.execute('PRAGMA ignore_check_constraints = OFF');
+  }
+}
+
+async function linesWithoutIndexes(db: DatabaseBridge, depth: 'quick' | 'full'): Promise<readonly string[]> {
+  try {
+    return await linesOf(db, depth);
+  } catch (error) {
+    if (depth === 'full' && isForeignFunction(error)) return linesOf(db, 'quick');
+    throw error;
+  }
+}
+
+async function linesOf(db: DatabaseBridge, depth: 'quick' | 'full'): Promise<readonly string[]> {
+  const rows = await db.query(depth === 'full' ? 'PRAGMA integrity_check' : 'PRAGMA quick_check');
+  return rows.flatMap((row) => Object.values(row).map(String)).flatMap((text) => text.split('\n'));
+}
+
 /**
  * Asks SQLite whether the database is whole ("PRAGMA integrity_check", "PRAGMA quick_check").
  *
@@ -59,16 +95,14 @@ export async function checkIntegrity(
   depth: 'quick' | 'full',
   reader: CheckReader = 'nobody',
 ): Promise<IntegrityResult> {
-  let lines: string[];
+  let check: SqliteCheck;
   try {
-    const rows = await db.query(depth === 'full' ? 'PRAGMA integrity_check' : 'PRAGMA quick_check');
-    lines = rows.flatMap((row) => Object.values(row).map(String)).flatMap((text) => text.split('\n'));
+    check = await runCheck(db, depth);
   } catch (error) {
-    // An index on a function that only the owner's program has cannot be held against its table here.
-    if (depth === 'full' && isForeignFunction(error)) return checkIntegrity(db, 'quick', reader);
     if (!isSqliteError(error, 'SQLITE_CORRUPT', 'SQLITE_NOTADB')) throw error;
     return { damage: [error.message], brokenRules: [], staleIndexes: [] };
   }
+  const { lines, ignoresChecks } = check;
   const found = lines.filter((line) => line !== 'ok' && line !== '');
   const computed = found.some((line) => indexLine.test(line))
     ? await expressionIndexes(db)
@@ -80,7 +114,8 @@ export async function checkIntegrity(
   const nulls = found.filter((line) => line.startsWith(nullLine));
   // SQLite names no CHECK, and on a connection that may only read it looks at none; counting takes a scan a check.
   const seen = found.filter((line) => line.startsWith(checkLine));
-  const counts = depth === 'full' && damage.length === 0 && (reader === 'nobody' || seen.length > 0);
+  const isSilent = reader === 'nobody' || ignoresChecks;
+  const counts = depth === 'full' && damage.length === 0 && (isSilent || seen.length > 0);
   const checks = counts ? (await findCheckViolations(db)).map(describeCheckViolation) : seen;
   return { damage, brokenRules: [...nulls, ...checks], staleIndexes: found.filter(stale) };
 }

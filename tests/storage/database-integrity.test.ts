@@ -1,8 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { DatabaseBridge } from '../../core/database/database-bridge.js';
+import { upgradeDatabase } from '../../core/index.js';
 import { checkIntegrity, findCheckViolations, refuseDamage } from '../../core/storage/database-integrity.js';
+import { driverNames } from '../support/drivers.js';
 import { withDatabase } from '../support/memory-database.js';
+import { migrationsOf } from '../support/migration-values.js';
+import { ScratchDatabase } from '../support/scratch-database.js';
 
 /** Makes the schema say something else of an object than what it was made by. */
 const lie = (name: string, sql: string): string =>
@@ -29,6 +33,24 @@ describe.each(both)('a %s check', (depth) => {
     const script = `CREATE TABLE t (a); CREATE INDEX i ON t (abs(a)); INSERT INTO t VALUES (1);
       ${lie('i', 'CREATE INDEX i ON t (theirs(a))')}`;
     expect((await check(script)).damage).toEqual([]);
+  });
+
+  it('passes over the checks that call a function of the owner, and no more than that', async () => {
+    const script = `PRAGMA ignore_check_constraints = ON;
+      CREATE TABLE t (a CHECK (abs(a) > 0)); INSERT INTO t VALUES (1);
+      CREATE TABLE u (a, b, c CHECK (c > 0)); CREATE INDEX i ON u (a); INSERT INTO u VALUES (1, 2, 0);
+      ${lie('t', 'CREATE TABLE t (a CHECK (theirs(a) > 0))')}
+      PRAGMA ignore_check_constraints = OFF;`;
+    await withDatabase(script, async (db) => {
+      expect(await checkIntegrity(db, depth, 'sqlite')).toEqual({
+        ...sound,
+        brokenRules: depth === 'full' ? ['1 row of u breaks CHECK (c > 0)'] : [],
+      });
+      expect(await db.query('PRAGMA ignore_check_constraints')).toEqual([{ ignore_check_constraints: 0 }]);
+      await db.executeScript(lie('i', 'CREATE INDEX i ON u (b)'));
+      const { damage } = await checkIntegrity(db, depth, 'sqlite');
+      expect(damage).toEqual(depth === 'full' ? ['row 1 missing from index i'] : []);
+    });
   });
 });
 
@@ -66,6 +88,29 @@ describe('a full check', () => {
     ]);
   });
 });
+
+it.each(driverNames)(
+  'lets %s copy and upgrade a database with a check on a function of its owner',
+  async (driver) => {
+    const scratch = await ScratchDatabase.make('wal');
+    try {
+      const files = { '001_tags.sql': 'CREATE TABLE tags (tag);', '002_more.sql': 'DELETE FROM tags;' };
+      const [first, ...others] = migrationsOf(files);
+      if (first === undefined) throw new Error('There is no file.');
+      await upgradeDatabase({ database: scratch.path, migrations: [first] });
+      await scratch.run(`CREATE TABLE notes (size CHECK (abs(size) > 0)); INSERT INTO notes VALUES (1);
+      ${lie('notes', 'CREATE TABLE notes (size CHECK (theirs(size) > 0))')}`);
+      const report = await upgradeDatabase({
+        database: scratch.path,
+        migrations: [first, ...others],
+        driver,
+      });
+      expect(report).toMatchObject({ version: 2, backup: expect.any(String) });
+    } finally {
+      await scratch.remove();
+    }
+  },
+);
 
 describe('findCheckViolations', () => {
   const find = (script: string): Promise<unknown> =>
