@@ -28,10 +28,11 @@ export interface DatabaseFile {
 /**
  * - `locate`: only its place matters; the file may be absent or unusable.
  * - `read`: the file is only looked at.
+ * - `plan`: the same, to say whether it could be changed; another user may have the permission.
  * - `write`: the file will be changed, or made where it is absent.
  * - `replace`: as `write`, and what is in the file now does not matter.
  */
-export type FileIntent = 'locate' | 'read' | 'write' | 'replace';
+export type FileIntent = 'locate' | 'read' | 'plan' | 'write' | 'replace';
 
 /** SQLite's own limit is 512 bytes less the ending of the journal (`mxPathname` of its VFS); longer: SQLITE_CANTOPEN. */
 const MAX_PATH_BYTES = 504;
@@ -82,7 +83,8 @@ function lookAtFile(
     whenFound?.(canonicalPath);
   }
   const writes = intent === 'write' || intent === 'replace';
-  if (writes && found !== undefined && found.nlink > 1) throw hardLinked(path, found.nlink);
+  if ((writes || intent === 'plan') && found !== undefined && found.nlink > 1)
+    throw hardLinked(path, found.nlink);
   if (intent !== 'locate') refuseWithoutAccess(path, canonicalPath, folder, found !== undefined, writes);
 
   const file: DatabaseFile = {
@@ -96,7 +98,7 @@ function lookAtFile(
     journalBytes: sizeOf(`${canonicalPath}-journal`),
     networkFileSystem: networkFileSystemOf(folder),
   };
-  if (hasOrphanedLog(file) && (intent === 'read' || intent === 'write')) throw orphanedLog(file);
+  if (hasOrphanedLog(file) && ['read', 'plan', 'write'].includes(intent)) throw orphanedLog(file);
   return file;
 }
 

@@ -171,7 +171,7 @@ export async function planAll(options: PlanAllOptions): Promise<PlanSummary> {
   const fleet = new Fleet<Exclude<PlanOutcome, Unfinished>>(
     { concurrency, stopAfter },
     {
-      intent: 'read',
+      intent: 'plan',
       canary: 0,
       tell: safeProgress(onResult, source.logger),
       async visit(database, file) {

@@ -61,7 +61,7 @@ export interface UpgradePlan {
  * for (const { filename, sql } of apply) console.log(filename, sql);
  * ```
  *
- * @throws what `upgradeDatabase` throws before its first write
+ * @throws what `upgradeDatabase` throws before its first write, but for a permission that this user lacks
  */
 export function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan> {
   return planChange(options, upTo(options.to));
@@ -71,7 +71,7 @@ export function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan> {
 export async function planChange(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradePlan> {
   resolveSettings(options);
   const source = await resolveSource(options);
-  return planFile(source, await resolveDatabaseFile(options.database, 'read'), options, terms);
+  return planFile(source, await resolveDatabaseFile(options.database, 'plan'), options, terms);
 }
 
 /** Says what `changeFile` would do. */

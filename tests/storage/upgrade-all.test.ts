@@ -2,6 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { existsSync, writeFileSync } from 'node:fs';
 import { link, mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import {
   planAll,
@@ -42,7 +45,7 @@ async function upgrade(
   return { summary: await upgradeAll({ migrations, backup: false, onResult, ...options }), kinds };
 }
 
-function codesOf({ failures }: UpgradeSummary): Record<string, string> {
+function codesOf({ failures }: Pick<UpgradeSummary, 'failures'>): Record<string, string> {
   const codes: Record<string, string> = {};
   for (const { database, error } of failures)
     codes[relative(folder.path, database)] = String(error instanceof UpgradeBridgeError ? error.code : error);
@@ -522,23 +525,48 @@ describe('the caller', () => {
   });
 });
 
+describe('memory', () => {
+  test('holds no report of a database that has come to its end', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage: unknown = runInNewContext('gc');
+    if (typeof collectGarbage !== 'function') throw new Error('There is no gc.');
+    const reports: WeakRef<object>[] = [];
+    const summary = await upgradeAll({
+      databases: await folder.databases(names(12)),
+      migrations,
+      backup: false,
+      onResult: (outcome) => {
+        if ('report' in outcome) reports.push(new WeakRef(outcome.report));
+      },
+    });
+    await pause(10);
+    Reflect.apply(collectGarbage, undefined, []);
+    expect(reports).toHaveLength(12);
+    expect(reports.filter((report) => report.deref() !== undefined)).toEqual([]);
+    expect(summary).toMatchObject({ ...everything, upgraded: 12 });
+  });
+});
+
 describe('the plan for many databases', () => {
   test('says what would be done to each, and changes no byte', async () => {
     const databases = await folder.databases(names(2));
     await upgradeDatabase({ database: databases[1] ?? '', migrations, backup: false });
     const garbage = await folder.garbage('bad.db');
+    const [twice = ''] = await folder.databases(['hard.db']);
+    await link(twice, folder.at('hard-link.db'));
     const before = await folder.hashes();
     const plans: Record<string, unknown> = {};
     const summary = await planAll({
-      databases: [...databases, garbage],
+      databases: [...databases, garbage, twice],
       migrations,
       onResult: (outcome) => {
         const found = 'plan' in outcome ? outcome.plan.apply.map(({ version }) => version) : outcome.kind;
         plans[relative(folder.path, outcome.database)] = found;
       },
     });
-    expect(summary).toMatchObject({ databases: 3, planned: 1, upToDate: 1, failed: 1 });
-    expect(plans).toEqual({ '1.db': [2, 3], '2.db': [], 'bad.db': 'failed' });
+    expect(summary).toMatchObject({ databases: 4, planned: 1, upToDate: 1, failed: 2 });
+    expect(codesOf(summary)).toMatchObject({ 'hard.db': 'HARD_LINKED_FILE' });
+    expect(plans).toEqual({ '1.db': [2, 3], '2.db': [], 'bad.db': 'failed', 'hard.db': 'failed' });
     expect(await folder.hashes()).toEqual(before);
   });
 });
