@@ -9,6 +9,7 @@ import type { DatabaseFile } from './database-file.js';
 import { defaultLockWaitMs } from './defaults.js';
 import { systemErrorCode } from './file-system.js';
 import { LockFolder } from './lock-folder.js';
+import { lockLibrary } from './lock-library.js';
 import { badLock, lstatOrGone, LockWatch, type LockWait } from './lock-watch.js';
 
 export type { LockWait } from './lock-watch.js';
@@ -111,7 +112,7 @@ export function checkedWaitMs(waitMs = defaultLockWaitMs): number {
 /** The lock, or undefined while another process holds it. */
 async function tryLock(file: DatabaseFile, path: string, logger: Logger): Promise<MigrationLock | undefined> {
   // Loaded only where a lock is taken: the library listens to the signals and to the exit of the whole process.
-  const { lock } = await import('proper-lockfile');
+  const { lock } = lockLibrary();
   keepFileSizeLimitAnError();
   const folder = new LockFolder(path);
   let lost = false;
