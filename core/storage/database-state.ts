@@ -32,8 +32,6 @@ export interface UnmanagedState {
   readonly kind: 'unmanaged';
   readonly userVersion: number;
   readonly schema: SchemaSnapshot;
-  /** Whether nothing at all is in it, not even a history without rows. */
-  readonly bare?: boolean;
   /** The histories of other tools in which there is a row. */
   readonly others: readonly OtherHistory[];
 }
@@ -165,8 +163,7 @@ export async function probeDatabase(db: DatabaseBridge, table: HistoryTable): Pr
       'SELECT user_version AS userVersion, EXISTS (SELECT 1 FROM sqlite_schema) AS filled FROM pragma_user_version',
     );
     const userVersion = Number(row?.userVersion);
-    if (row?.filled !== 1)
-      return { kind: 'unmanaged', userVersion, schema: emptySchema, bare: true, others: [] };
+    if (row?.filled !== 1) return { kind: 'unmanaged', userVersion, schema: emptySchema, others: [] };
     const shape = await readHistoryShape(db, table);
     if (shape.kind === 'foreign')
       return {

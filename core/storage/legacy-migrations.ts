@@ -33,6 +33,7 @@ import { ownTriggers, type OwnTrigger } from './own-triggers.js';
 import { compareSchemas } from './schema-comparison.js';
 import { readSchema } from './schema-snapshot.js';
 import { resolveProgress, resolveSettings, type UpgradeOptions } from './upgrade-options.js';
+import { readPlainState, type PlainState } from './unmanaged-state.js';
 import { sealDatabase, type ResolvedSource } from './upgrade-source.js';
 import { logReport, reportIntent, reportUpgrade, type UpgradeReport } from './upgrade-report.js';
 import { nothingDone, type BaselineResult, type Bridge, type UpgradeWork } from './upgrade-request.js';
@@ -47,6 +48,8 @@ export class LegacyBridge implements Bridge {
   private strict = false;
   /** Whether the history is known to be as it was written. */
   private trusted = false;
+  /** A database without any history, and what was decided of it: both hold until anything in its schema changes. */
+  private surveyed: { readonly plain: PlainState; readonly work: UpgradeWork } | undefined;
   /** Whether one query may be enough to know the database: it has, or may have, a history that is as it should be. */
   private readable = true;
 
@@ -100,7 +103,6 @@ export class LegacyBridge implements Bridge {
     const known = await this.surveyAtOnce(db);
     if (known !== undefined) return known;
     const probed = await probeDatabase(db, this.source.historyTable);
-    this.trusted ||= probed.kind === 'unmanaged' && probed.bare === true;
     const state = await this.recognise(probed);
     const plan = await this.plan(db, state);
     if (state.kind === 'legacy') this.strict = true;
@@ -109,12 +111,22 @@ export class LegacyBridge implements Bridge {
 
   /** The same in one query, where that is enough. */
   readonly surveyAtOnce = async (db: DatabaseBridge): Promise<UpgradeWork | undefined> => {
-    const state = this.readable ? await readManagedState(db, this.source.historyTable) : undefined;
-    this.readable = state !== undefined;
-    if (state === undefined) return undefined;
+    const { historyTable } = this.source;
+    const managed = this.readable ? await readManagedState(db, historyTable) : undefined;
+    this.readable = managed !== undefined;
+    const plain =
+      managed === undefined ? await readPlainState(db, historyTable, this.surveyed?.plain) : undefined;
+    if (plain !== undefined && plain === this.surveyed?.plain) return this.surveyed.work;
+    const probed = managed ?? plain;
+    if (probed === undefined) return undefined;
+    // Nothing was changed in a history that is as it was written, nor in one that is not there.
     this.trusted = true;
+    const state = await this.recognise(probed);
     const plan = await this.plan(db, state);
-    return { state, plan, from: stateLabel(state), hasWholeHistory: true };
+    if (state.kind === 'legacy') this.strict = true;
+    const work = { state, plan, from: stateLabel(state), hasWholeHistory: managed !== undefined };
+    this.surveyed = plain === undefined ? undefined : { plain, work };
+    return work;
   };
 
   /** The same where it will be done, and so refuses what is not to be upgraded: it may have become legacy meanwhile. */

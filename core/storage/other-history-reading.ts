@@ -7,7 +7,7 @@ import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 
 /** A table with its columns, in lower case. */
-interface FoundTable {
+export interface FoundTable {
   readonly name: string;
   readonly columns: readonly string[];
 }
@@ -40,6 +40,12 @@ function formOf(
   const forms = formsOf(columns).filter(({ telling }) => telling || isNamed);
   const isBeside = ({ beside }: HistoryForm): boolean => beside !== undefined && tables.has(beside);
   return forms.find(isBeside) ?? forms.find(({ beside }) => beside === undefined);
+}
+
+/** Whether the columns of one of these tables, which are all that there are, are those of another tool's history. */
+export function keepsOtherHistory(found: readonly FoundTable[], historyTable: HistoryTable): boolean {
+  const tables = new Map(found.map((table) => [foldName(table.name), table]));
+  return found.some((table) => formOf(table, tables, historyTable) !== undefined);
 }
 
 async function readRows(db: DatabaseBridge, table: FoundTable, form: HistoryForm): Promise<OtherRow[]> {
