@@ -1,17 +1,20 @@
-import { numberOf, openBare, type Bare } from './bare.js';
-import type { Script } from './scripts.js';
+import { existsSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { numberOf, openBare, withBare, type Bare } from './bare.js';
+import { checksumOf, type Script } from './scripts.js';
 
 /** Everything that a workload's migrations make has a name that begins so. */
 const ownNames = 'item*';
 
-/** Tables with their columns, and indexes, one line each. */
+/** Tables and indexes as SQLite keeps their text, one line each. */
 async function schemaOf(db: Bare): Promise<string> {
   const objects = await db.all(
-    `SELECT m.type, m.name, group_concat(c.name || ' ' || c.type || ' ' || c."notnull", ', ') AS columns
-     FROM sqlite_schema AS m LEFT JOIN pragma_table_info(m.name) AS c
-     WHERE m.name GLOB '${ownNames}' GROUP BY m.type, m.name ORDER BY m.type, m.name`,
+    `SELECT type, name, sql FROM sqlite_schema WHERE name GLOB '${ownNames}' ORDER BY type, name`,
   );
-  return objects.map(({ type, name, columns }) => [type, name, columns].join(' ')).join('\n');
+  return objects.map(({ type, name, sql }) => [type, name, sql].join(' ')).join('\n');
 }
 
 /** How many rows each table has, one line each. */
@@ -25,16 +28,27 @@ async function rowsOf(db: Bare): Promise<string> {
   return lines.join('\n');
 }
 
-/** Opens a database, and one in memory that its migrations made. */
+/** A database that migrations made of nothing: made once in a run, as its folder for temporary files is its own. */
+async function freshDatabase(scripts: readonly Script[]): Promise<string> {
+  const path = join(tmpdir(), `fresh-${checksumOf(JSON.stringify(scripts))}.db`);
+  if (existsSync(path)) return path;
+  const statements = scripts.flatMap((script) => script.statements).join(';\n');
+  await withBare(`${path}.unfinished`, (db) =>
+    db.exec(`PRAGMA synchronous = OFF; BEGIN; ${statements}; COMMIT`),
+  );
+  await rename(`${path}.unfinished`, path);
+  return path;
+}
+
+/** Opens a database, and one that its migrations made of nothing. */
 async function besideFresh(
   database: string,
   scripts: readonly Script[],
   look: (db: Bare, fresh: Bare) => Promise<void>,
 ): Promise<void> {
   const db = await openBare(database, 'read-only');
-  const fresh = await openBare(':memory:');
+  const fresh = await openBare(await freshDatabase(scripts), 'read-only');
   try {
-    await fresh.exec(`BEGIN; ${scripts.flatMap(({ statements }) => statements).join(';\n')}; COMMIT`);
     await look(db, fresh);
   } finally {
     await db.close();
