@@ -153,37 +153,104 @@ describe('an upgrade', () => {
   });
 });
 
+/** What a process does to the files of a database, and how many migration files it opens. */
+interface Traffic {
+  readonly filesRead: number;
+  readonly syncs: number;
+  readonly bytesWritten: number;
+  /** The files, by what follows the database's name, that were written and not synced afterwards. */
+  readonly notSynced: readonly string[];
+}
+
 describe('what reaches the disk', () => {
   const library = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
   const reason =
     withoutProgram('strace') ?? (existsSync(library) ? undefined : 'it needs the package, compiled');
+  const upgrade = 'await upgradeDatabase({ database, migrations, backup: false });';
+  const start = 'await (await openStorage({ database })).close();';
 
-  /** The system calls of a process that upgrades the database. */
-  async function traced(): Promise<string[]> {
+  /** Runs some lines of a program in a process of its own, and reads the system calls of which they consist. */
+  async function trafficOf(lines: string): Promise<Traffic> {
     const trace = join(folder, 'trace');
     const program = `
-      const { upgradeDatabase } = await import(${JSON.stringify(library)});
-      await upgradeDatabase(${JSON.stringify({ database, migrations, backup: false })});`;
+      import { openStorage, upgradeDatabase, worldLegacyVersions, worldMigrationsDir } from ${JSON.stringify(library)};
+      const [database, migrations] = ${JSON.stringify([database, migrations])};
+      ${lines}`;
     const { status, stderr } = spawnSync('strace', [
-      ...['-f', '-y', '-e', 'trace=openat,pwrite64,fsync,fdatasync', '-o', trace],
+      ...['-f', '-y', '-e', 'trace=openat,write,writev,pwrite64,pwritev,fsync,fdatasync', '-o', trace],
       ...[process.execPath, '--input-type=module', '-e', program],
     ]);
     if (status !== 0) throw new Error(String(stderr));
-    // The index of the log lies in shared memory, which only has a name in the file system.
-    return (await readFile(trace, 'utf8')).split('\n').filter((call) => !call.includes('-shm>'));
+    const calls = (await readFile(trace, 'utf8')).split('\n');
+    let bytesWritten = 0;
+    let syncs = 0;
+    const notSynced = new Set<string>();
+    for (const call of calls) {
+      const [, verb = '', path = '', result = ''] = /(\w+)\(\d+<([^>]*)>.* = (\d+)$/.exec(call) ?? [];
+      // The index of the log lies in shared memory, which only has a name in the file system.
+      if (!path.startsWith(folder) || path.endsWith('-shm')) continue;
+      const name = path.slice(database.length);
+      if (verb.includes('sync')) {
+        syncs += 1;
+        notSynced.delete(name);
+      } else if (verb.includes('write')) {
+        bytesWritten += Number(result);
+        notSynced.add(name);
+      }
+    }
+    const filesRead = calls.filter((call) => call.includes('openat(') && call.includes('.sql"')).length;
+    return { filesRead, syncs, bytesWritten, notSynced: [...notSynced] };
   }
 
-  testUnless(reason, 'is nothing where nothing is to be done, and no file is read', async () => {
-    await writeFiles(1, 20);
+  const nothing: Traffic = { filesRead: 0, syncs: 0, bytesWritten: 0, notSynced: [] };
+  /** Bytes of so many pages as they stand in a log, each with its head. */
+  const pages = (count: number): number => count * (4096 + 24);
+
+  testUnless(reason, 'is nothing where nothing is to be done, and not one of 100 files is read', async () => {
+    await writeFiles(1, 100);
     await upgradeDatabase({ database, migrations, backup: false });
-    const calls = await traced();
-    expect(calls.filter((call) => /pwrite64|fsync|fdatasync/.test(call))).toEqual([]);
-    expect(calls.filter((call) => call.includes('.sql"'))).toEqual([]);
+    expect(await trafficOf(upgrade)).toEqual(nothing);
   });
 
-  testUnless(reason, 'of a new file is two syncs a file at most', async () => {
+  testUnless(reason, 'is nothing where the storage is opened and nothing is to be done', async () => {
+    await (await openStorage({ database })).close();
+    expect(await trafficOf(start)).toEqual(nothing);
+  });
+
+  testUnless(
+    reason,
+    'of a new file is read once, and synced as often for many files as for few',
+    async () => {
+      await writeFiles(1, 20);
+      const { bytesWritten, ...rest } = await trafficOf(upgrade);
+      expect(rest).toEqual({ filesRead: 20, syncs: 11, notSynced: [] });
+      expect(bytesWritten).toBeLessThanOrEqual(pages(195));
+    },
+  );
+
+  testUnless(reason, 'of a managed file is synced as often for many files as for few', async () => {
     await writeFiles(1, 20);
-    const calls = await traced();
-    expect(calls.filter((call) => /fsync|fdatasync/.test(call)).length).toBeLessThanOrEqual(2 * 20 + 10);
+    await upgradeDatabase({ database, migrations, backup: false });
+    await writeFiles(21, 30);
+    const few = await trafficOf(upgrade);
+    expect(few).toMatchObject({ syncs: 6, notSynced: [] });
+    expect(few.filesRead).toBeLessThanOrEqual(2 * 30);
+    expect(few.bytesWritten).toBeLessThanOrEqual(pages(110));
+    await writeFiles(31, 50);
+    const more = await trafficOf(upgrade);
+    expect(more).toMatchObject({ syncs: few.syncs, notSynced: [] });
+    expect(more.filesRead).toBeLessThanOrEqual(2 * 50);
+    // Two files' pages of the schema and of the history, their own tables and indexes, and the seal.
+    expect(more.bytesWritten).toBeLessThanOrEqual(pages(220));
+  });
+
+  testUnless(reason, 'of a legacy file is five syncs a transaction of its rollback journal', async () => {
+    await buildLegacyDatabase(database, { version: 4, worlds: 2 });
+    const traffic = await trafficOf(`await upgradeDatabase({
+      database, migrations: worldMigrationsDir, legacy: worldLegacyVersions, backup: false
+    });`);
+    expect(traffic.syncs).toBeLessThanOrEqual(35);
+    expect(traffic.bytesWritten).toBeLessThanOrEqual(pages(110));
+    expect(traffic.notSynced).toEqual([]);
   });
 });
