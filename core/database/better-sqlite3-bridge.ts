@@ -341,6 +341,7 @@ async function load(): Promise<typeof BetterSqlite3> {
 /** The driver of the `better-sqlite3` package, which is loaded when the first database is opened with it. */
 export const betterSqlite3Driver: DatabaseDriver = {
   name: 'better-sqlite3',
+  plainFiles: true,
 
   async open(location: string, mode: OpenMode): Promise<LocalBridge> {
     const Driver = await loadPackage('better-sqlite3', load, 'better-sqlite3@12');

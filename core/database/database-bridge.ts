@@ -75,6 +75,11 @@ export interface LocalBridge extends DatabaseBridge {
 export interface DatabaseDriver {
   readonly name: string;
   /**
+   * Whether its databases are files in SQLite's own format under SQLite's own locks, so that one that is locked may be
+   * copied as a file. Not so unless it is said.
+   */
+  readonly plainFiles?: boolean;
+  /**
    * Opens a connection that waits five seconds for the locks of others, until it is told otherwise ("PRAGMA
    * busy_timeout"), and does not enforce foreign keys ("PRAGMA foreign_keys").
    *

@@ -176,6 +176,7 @@ function isPackage(value: unknown): value is typeof sqlite3 {
 /** The driver of the `sqlite3` package (node-sqlite3), which is loaded when the first database is opened. */
 export const sqlite3Driver: DatabaseDriver = {
   name: 'sqlite3',
+  plainFiles: true,
 
   async open(location: string, mode: OpenMode): Promise<LocalBridge> {
     const driver = load();

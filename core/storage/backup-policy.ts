@@ -60,7 +60,7 @@ export async function backUpBeforeUpgrade(
   await checkFreeSpace(file, holder, { backupFolder: place?.folder });
   if (policy === false) return undefined;
   const started = performance.now();
-  const { path } = await backUpDatabase(file, { ...occasion, folder: policy.folder });
+  const { path } = await backUpDatabase(file, { ...occasion, isLocked: true, folder: policy.folder });
   progress({ kind: 'backed-up', path, ms: performance.now() - started });
   return path;
 }

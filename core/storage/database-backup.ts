@@ -105,18 +105,23 @@ export async function createBackup(databasePath: string, options: CreateBackupOp
   const waitMs = checkedWaitMs(options.waitMs);
   const file = await resolveDatabaseFile(databasePath, 'read');
   if (!file.exists) throw missing('MISSING_DATABASE', `There is no database at "${databasePath}".`);
-  const make = async (source: LocalBridge): Promise<Backup> => {
+  const make = async (source: LocalBridge, isLocked: boolean): Promise<Backup> => {
     const place = await backupPlaceOf(file.canonicalPath, options.folder);
     await sweepPartials(place);
     await requireSpace([{ folder: place.folder, bytes: await databaseBytes(source) }]);
-    return await backUpConnection(source, file, { ...options, from: await contentLabel(source), to: 'copy' });
+    return await backUpConnection(source, file, {
+      ...options,
+      isLocked,
+      from: await contentLabel(source),
+      to: 'copy',
+    });
   };
   try {
     const source = await options.driver.open(file.canonicalPath, 'read-only');
     try {
       return (await isWritable(file))
-        ? await whileOthersWait(file, { ...options, waitMs }, () => make(source))
-        : await make(source);
+        ? await whileOthersWait(file, { ...options, waitMs }, () => make(source, true))
+        : await make(source, false);
     } finally {
       await source.close();
     }

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 
-import { BackupError } from '../errors.js';
+import { BackupError, messageOf } from '../errors.js';
+import { syncFile, systemErrorCode, takePlaceOf } from './file-system.js';
 
 /** A file, and where its bytes are to be kept. */
 export interface RawCopy {
@@ -11,61 +11,81 @@ export interface RawCopy {
 }
 
 const script = `
-const { closeSync, constants, copyFileSync, fsyncSync, openSync, statSync, chownSync } = require('node:fs');
-const paths = process.argv.slice(1);
+const { constants, copyFileSync } = require('node:fs');
+const [from, to] = process.argv.slice(1);
 try {
-  for (let at = 0; at < paths.length; at += 2) {
-    const [from, to] = [paths[at], paths[at + 1]];
-    copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    const { uid, gid } = statSync(from);
-    if (process.getuid?.() === 0) chownSync(to, uid, gid);
-    const copy = openSync(to, 'r+');
-    fsyncSync(copy);
-    closeSync(copy);
-  }
+  copyFileSync(from, to, constants.COPYFILE_FICLONE);
 } catch (error) {
   process.stderr.write(error.message);
   process.exitCode = 1;
 }`;
 
 /**
- * Copies database files byte by byte, as they lie there, without SQLite. It happens in a process of its own: to open and
- * close a database file here would drop every lock that this process holds on it ("How To Corrupt An SQLite Database
- * File", section 2.2).
+ * Copies database files byte by byte, as they lie there, without SQLite, onto the disk.
  *
  * @throws BackupError BACKUP_FAILED; what was copied until then is removed
  */
 export async function copyRaw(copies: readonly RawCopy[], signal: AbortSignal | undefined): Promise<void> {
-  // What lies there already keeps the copy from being made, and stays.
-  const made = copies.filter(({ to }) => !existsSync(to));
-  const paths = copies.flatMap(({ from, to }) => [from, to]);
+  const made: string[] = [];
   try {
-    await run(paths, signal);
+    for (const { from, to } of copies) {
+      const likeness = await stat(from);
+      await (await open(to, 'wx', 0o600)).close();
+      made.push(to);
+      await copyBytes(from, to, signal);
+      await takePlaceOf(likeness, to);
+      await syncFile(to);
+    }
   } catch (error) {
-    for (const { to } of made) await rm(to, { force: true });
-    throw error;
+    for (const path of made) await rm(path, { force: true });
+    throw new BackupError(
+      'BACKUP_FAILED',
+      `"${copies[0]?.from ?? ''}" and what lies beside it cannot be kept aside: ${signal?.aborted === true ? 'it was stopped' : messageOf(error)}.`,
+      {
+        hint: 'Nothing was changed. Make room, or move these files away yourself, and restore again.',
+        cause: error,
+      },
+    );
   }
 }
 
-function run(paths: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+/**
+ * Copies the bytes of a database file into a file that is there. It happens in a process of its own, by `cp` where there is
+ * one: to open and close a database file here would drop every lock that this process holds on it ("How To Corrupt An
+ * SQLite Database File", section 2.2).
+ *
+ * @throws Error that says why, or that `signal` was aborted
+ */
+export async function copyBytes(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
+  if (process.platform !== 'win32') {
+    try {
+      await run('cp', ['--', from, to], process.env, signal);
+      return;
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+    }
+  }
+  await copyWithNode(from, to, signal);
+}
+
+function copyWithNode(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
+  const env = { ...process.env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1' };
+  return run(process.execPath, ['--input-type=commonjs', '-e', script, '--', from, to], env, signal);
+}
+
+function run(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1' };
-    const args = ['--input-type=commonjs', '-e', script, '--', ...paths];
-    execFile(process.execPath, args, { env, signal }, (error, _output, problem) => {
-      if (error === null) {
-        resolve();
-        return;
-      }
-      reject(
-        new BackupError(
-          'BACKUP_FAILED',
-          `"${paths[0] ?? ''}" and what lies beside it cannot be kept aside: ${problem === '' ? (signal?.aborted === true ? 'it was stopped' : 'the copying process failed') : problem}.`,
-          {
-            hint: 'Nothing was changed. Make room, or move these files away yourself, and restore again.',
-            cause: error,
-          },
-        ),
-      );
+    execFile(program, args, { env, signal, windowsHide: true }, (error, _output, problem) => {
+      if (error === null) resolve();
+      else
+        reject(
+          problem !== '' || !(error instanceof Error) ? new Error(problem.trim(), { cause: error }) : error,
+        );
     });
   });
 }

@@ -4,13 +4,14 @@ import { dirname } from 'node:path';
 
 import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
-import { BackupError, InvalidOptionError, isSqliteError } from '../errors.js';
+import { BackupError, InvalidOptionError, isSqliteError, UpgradeBridgeError } from '../errors.js';
 import { readDataVersion } from './data-version.js';
 import { copyFailure, refuseWhenAborted, unlikeItsSource } from './copy-failures.js';
 import { checkIntegrity } from './database-integrity.js';
 import { pictureDifferences, pictureOf, takePicture, type DatabasePicture } from './database-picture.js';
 import { syncFile, syncFolder, takePlaceOf } from './file-system.js';
 import { defaultFullCheckBytes } from './defaults.js';
+import { copyLockedFiles, isWorthItsBytes } from './locked-copy.js';
 import { claimPartial, discardPartial } from './partial-files.js';
 
 const INTERRUPT_AGAIN_MS = 20;
@@ -21,6 +22,11 @@ export interface CopyOptions {
   readonly fullCheckBytes?: number | undefined;
   /** Ends the copying with an `InterruptedError`. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Whether a write transaction in which nothing was written is open on another connection, for as long as it takes to make
+   * the copy: then the file itself can be copied. Default: false.
+   */
+  readonly isLocked?: boolean | undefined;
 }
 
 /** What happens when a file of the name is there already: the copy gets a number behind its name, or is given up. */
@@ -38,7 +44,8 @@ export interface CopiedDatabase {
  * at all. Whoever may read the source may read the copy.
  *
  * The copy is made by `VACUUM INTO`, which reads every row, keeps every rowid, and leaves a file in rollback mode. What
- * that cannot do (an index on a function that only the application has), a copy page by page can.
+ * that cannot do (an index on a function that only the application has), a copy page by page can. A large database that
+ * is locked is copied as a file; where that cannot be done, it is copied as any other.
  *
  * @param source a connection that nothing else uses meanwhile; others should be kept from writing
  * @throws BackupError when the copy is not equal to its source
@@ -53,6 +60,17 @@ export async function copyDatabase(
 ): Promise<CopiedDatabase> {
   const picture = takePicture;
   const version = await readDataVersion(source);
+  const { driver, signal, isLocked = false } = options;
+  if (isLocked && driver.plainFiles === true && (await isWorthItsBytes(source))) {
+    try {
+      const copy = (partial: string): Promise<void> => copyLockedFiles(source, partial, signal);
+      return await makeAndVerify(source, target, onTaken, options, { version, picture, copy });
+    } catch (error) {
+      // Whatever kept it from being right, the next way says what it is, or does without.
+      refuseWhenAborted(signal);
+      if (!(error instanceof UpgradeBridgeError)) throw error;
+    }
+  }
   try {
     const copy = (partial: string): Promise<unknown> => source.execute('VACUUM INTO ?', [partial]);
     return await makeAndVerify(source, target, onTaken, options, { version, picture, copy });
@@ -162,7 +180,9 @@ async function makeAndVerify(
     const check = await driver.open(partial, 'read-write');
     try {
       return await withInterrupt(check, signal, async () => {
-        await check.query('PRAGMA journal_mode = DELETE');
+        // This also folds the log into a copy that has one beside it.
+        const [journal] = await check.query('PRAGMA journal_mode = DELETE');
+        if (journal?.journal_mode !== 'delete') throw unlikeItsSource(source.location, ['it keeps its log']);
         const { size } = await stat(partial);
         const faults = await findFaults(check, size, options.fullCheckBytes);
         refuseWhenAborted(signal);

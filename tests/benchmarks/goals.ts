@@ -130,7 +130,7 @@ export function goalsOf(results: Results): Goal[] {
       },
     ),
     atMost('200 MB: the event loop', 'ms at a time', 50, find('large', 'folder')?.loopMs),
-    ratio('a copy of 200 MB, not verified, not synced', 'copy', 'vacuum', 1.2),
+    ratio('a copy of 200 MB, not verified, not synced', 'copy', 'locked', 1.2),
     share('the fastest other tool', fleetPeerRate, 1.6),
     share('the limit', perSecond('limit'), 0.85),
     flat('memory that is held', 'held'),

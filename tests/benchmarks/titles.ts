@@ -23,8 +23,9 @@ const titles: Readonly<Record<string, Title>> = {
   package: { title: '**this project**' },
   'package-upgrade': { title: '**this project**, and all that it loads later' },
   file: { title: 'limit: a plain file copy' },
-  vacuum: { title: '`VACUUM INTO`, the way of the copy before an upgrade' },
-  pages: { title: 'the backup API, the way of `createBackup`' },
+  locked: { title: 'the file under a lock, the way of the copy before an upgrade' },
+  vacuum: { title: '`VACUUM INTO`' },
+  pages: { title: 'the backup API, page by page' },
   backup: { title: '**this project**, `createBackup`: verified and synced' },
   drizzle: {
     title: 'drizzle-orm on better-sqlite3',

@@ -1,6 +1,7 @@
-import { copyFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import type { LocalBridge } from '../../../core/database/database-bridge.js';
 import { numberOf, withBare } from '../bare.js';
 import type { Workload } from '../workload.js';
 import { databaseIn, makeFull } from './full-database.js';
@@ -10,8 +11,8 @@ export function copies(readingCount: number): Workload {
   return {
     name: 'copy',
     title: 'A copy of 200 MB',
-    contestants: ['file', 'vacuum', 'pages', 'backup'],
-    templates: { vacuum: 'file', pages: 'file', backup: 'file' },
+    contestants: ['file', 'locked', 'vacuum', 'pages', 'backup'],
+    templates: { locked: 'file', vacuum: 'file', pages: 'file', backup: 'file' },
     watchesLoop: true,
     makeTemplate: (_contestant, folder) => makeFull('limit', folder, readingCount),
     async prepare(contestant, template, folder) {
@@ -32,6 +33,22 @@ export function copies(readingCount: number): Workload {
   };
 }
 
+/** As before an upgrade: the copy is made while another connection keeps writers away, and its log is folded into it. */
+async function copyLocked(source: LocalBridge, target: string): Promise<void> {
+  const { sqlite3Driver } = await import('../../../core/database/sqlite3-bridge.js');
+  const { copyLockedFiles } = await import('../../../core/storage/locked-copy.js');
+  await writeFile(target, '');
+  const holder = await sqlite3Driver.open(source.location, 'read-write');
+  await holder.execute('BEGIN IMMEDIATE');
+  await copyLockedFiles(source, target, undefined);
+  await holder.execute('ROLLBACK');
+  await holder.close();
+  const copy = await sqlite3Driver.open(target, 'read-write');
+  await copy.executeScript('PRAGMA synchronous = OFF');
+  await copy.query('PRAGMA journal_mode = DELETE');
+  await copy.close();
+}
+
 /** Copies a database into a folder and says where to. */
 async function copyingWith(
   contestant: string,
@@ -50,7 +67,8 @@ async function copyingWith(
       return target;
     }
     const db = await sqlite3Driver.open(database, 'read-only');
-    if (contestant === 'vacuum') await db.execute('VACUUM INTO ?', [target]);
+    if (contestant === 'locked') await copyLocked(db, target);
+    else if (contestant === 'vacuum') await db.execute('VACUUM INTO ?', [target]);
     else await db.backupTo(target);
     await db.close();
     return target;
