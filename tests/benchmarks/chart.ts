@@ -119,7 +119,7 @@ function isDrawer(module: unknown): module is { readonly drawChart: Draw } {
 
 /** Draws a chart as SVG; the library that draws is one of the benchmarks' own packages. */
 export async function drawChart(chart: object): Promise<string> {
-  const module: unknown = await import(new URL('chart.js', benchmarksFolder).href);
+  const module: unknown = await import(new URL('vega.js', benchmarksFolder).href);
   const svg = isDrawer(module) ? await module.drawChart(chart) : undefined;
   if (typeof svg !== 'string') throw new Error('The chart could not be drawn.');
   return `${svg}\n`;

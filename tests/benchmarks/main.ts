@@ -1,48 +1,23 @@
-// Measures the project beside a bare driver and other tools:
-// `node main.js [--workload W] [--only NAME] [--rounds N] [--out FOLDER]`.
-//
-// Without options it does all and writes docs/benchmarks.md and docs/benchmarks.svg. --workload takes the workload of that
-// name, or those whose names begin so; --only the contestants whose name begins with NAME, beside the limit; --rounds says
-// how often. With any of them, it prints only, unless --out says where the page goes.
+// Measures the project beside a bare driver and other tools: `node main.js --help` says how.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
 import { format, resolveConfig } from 'prettier';
 
 import { chartOf, drawChart } from './chart.js';
 import { benchmarksFolder } from './contestants.js';
 import { describeMachine } from './machine.js';
+import { readOptions, UsageError, type Chosen } from './options.js';
 import { installPackages, wantedPackages } from './packages.js';
 import { pageOf, type Run } from './report.js';
 import { resultsOf, type Result } from './results.js';
 import { runRounds, type Outcome } from './rounds.js';
-import { findWorkload, workloadNames } from './workloads/index.js';
+import type { Workload } from './workload.js';
 
 const usualRounds = 7;
-
-const { values } = parseArgs({
-  options: {
-    workload: { type: 'string' },
-    only: { type: 'string' },
-    rounds: { type: 'string' },
-    out: { type: 'string' },
-  },
-});
-const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-if (rounds !== undefined && (!Number.isSafeInteger(rounds) || rounds < 1))
-  throw new Error('--rounds is a whole number of 1 or more.');
-
-function chosenWorkloads(wanted = ''): readonly string[] {
-  if (workloadNames.includes(wanted)) return [wanted];
-  const found = workloadNames.filter((name) => name.startsWith(wanted));
-  if (found.length === 0)
-    throw new Error(`No workload begins with "${wanted}": ${workloadNames.join(', ')}.`);
-  return found;
-}
 
 function line({ contestant, ms, ratio, memoryMiB, loopMs }: Result): string {
   const digits = ms.median < 100 ? 2 : 0;
@@ -55,10 +30,11 @@ function line({ contestant, ms, ratio, memoryMiB, loopMs }: Result): string {
   return `  ${contestant.padEnd(18)} ${time.padEnd(30)} ${times.padEnd(24)} +${memoryMiB.median.toFixed(1)} MiB${loop}`;
 }
 
-async function runWorkload(name: string): Promise<Outcome> {
-  const workload = await findWorkload(name);
-  const [limit = '', ...others] = workload.contestants;
-  const contestants = [limit, ...others.filter((other) => other.startsWith(values.only ?? ''))];
+async function runWorkload(
+  workload: Workload,
+  contestants: readonly string[],
+  rounds: number | undefined,
+): Promise<Outcome> {
   console.log(`${workload.name}: ${workload.title}`);
   const outcome = await runRounds(workload, {
     contestants,
@@ -81,32 +57,46 @@ async function writePage(run: Run, folder: string): Promise<void> {
   }
 }
 
-const started = performance.now();
-const chosen = chosenWorkloads(values.workload);
-installPackages();
-
-const place = mkdtempSync(join(tmpdir(), 'benchmarks-'));
-process.env.TMPDIR = place; // Also for what other processes make.
-process.once('exit', () => {
-  rmSync(place, { recursive: true, force: true });
-});
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-const outcomes: Outcome[] = [];
-for (const name of chosen) outcomes.push(await runWorkload(name));
-
-const isPart = values.workload !== undefined || values.only !== undefined || rounds !== undefined;
-const folder = values.out ?? (isPart ? undefined : fileURLToPath(new URL('../../docs/', benchmarksFolder)));
-if (folder !== undefined) {
-  const results = new Map(
-    outcomes.map((outcome) => [
-      outcome.workload.name,
-      new Map(resultsOf(outcome).map((result) => [result.contestant, result])),
-    ]),
-  );
-  const machine = await describeMachine();
-  await writePage({ outcomes, results, machine, packages: wantedPackages() }, folder);
+/** A folder for temporary files, also for those of other processes, which goes when this process does. */
+function useOwnTemporaryFolder(): void {
+  const place = mkdtempSync(join(tmpdir(), 'benchmarks-'));
+  process.env.TMPDIR = place;
+  process.once('exit', () => {
+    rmSync(place, { recursive: true, force: true });
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 }
-const failures = outcomes.reduce((sum, outcome) => sum + outcome.failures.size, 0);
-const minutes = ((performance.now() - started) / 60_000).toFixed(1);
-console.log(`${outcomes.length} workloads in ${minutes} minutes, ${failures} contestants failed.`);
-if (failures > 0) process.exitCode = 1;
+
+function byContestant(results: readonly Result[]): ReadonlyMap<string, Result> {
+  return new Map(results.map((result) => [result.contestant, result]));
+}
+
+async function main({ workloads, rounds, out, isPart }: Chosen): Promise<void> {
+  const started = performance.now();
+  installPackages();
+  useOwnTemporaryFolder();
+  const outcomes: Outcome[] = [];
+  for (const [workload, contestants] of workloads)
+    outcomes.push(await runWorkload(workload, contestants, rounds));
+
+  const folder = out ?? (isPart ? undefined : fileURLToPath(new URL('../../docs/', benchmarksFolder)));
+  if (folder === undefined) console.log('This was a part: docs/benchmarks.md is what it was.');
+  else {
+    const results = new Map(outcomes.map((each) => [each.workload.name, byContestant(resultsOf(each))]));
+    const machine = await describeMachine();
+    await writePage({ outcomes, results, machine, packages: wantedPackages() }, folder);
+  }
+  const failures = outcomes.reduce((sum, outcome) => sum + outcome.failures.size, 0);
+  const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+  console.log(`${outcomes.length} workloads in ${minutes} minutes, ${failures} contestants failed.`);
+  if (failures > 0) process.exitCode = 1;
+}
+
+try {
+  const chosen = await readOptions();
+  if (chosen !== undefined) await main(chosen);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

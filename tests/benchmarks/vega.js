@@ -1,3 +1,4 @@
+// Not TypeScript, as the peers: its packages are those of this folder and not the project's.
 import * as vega from 'vega';
 import * as vegaLite from 'vega-lite';
 
