@@ -85,13 +85,13 @@ function stopInWords({ stopped, failed }: UpgradeSummary | PlanSummary): string[
 
 function failureSections(failures: readonly FailedDatabase[]): string[] {
   const texts = failures.map(({ database, error }) => ({ database, ...errorText(error) }));
-  const hints = new Map(texts.map(({ code, hint }) => [code, hint]));
+  const hints = new Map(texts.map(({ code, hint }) => [`${code} ${hint}`, [code, hint]]));
   return [
     ...section(
       'Failed',
       texts.map(({ database, code, message }) => [database, code, message]),
     ),
-    ...section('What to do', [...hints]),
+    ...section('What to do', [...hints.values()]),
   ];
 }
 

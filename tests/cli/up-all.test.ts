@@ -158,6 +158,20 @@ To be upgraded (4):
     );
   });
 
+  test('says what to do for each that needs something else, and once for those that need the same', async () => {
+    await databases('a.db', 'b.db');
+    for (const name of ['a.db.lock', 'b.db.lock']) await folder.files('.', { [name]: 'no lock' });
+    for (const name of ['c.db', 'd.db'])
+      await folder.files('.', { [name]: 'no database, but long enough '.repeat(50) });
+    const { stdout } = await upAll('*.db');
+    const told = stdout.slice(stdout.indexOf('What to do')).split('\n');
+    expect(told.slice(1, -1).sort()).toEqual([
+      expect.stringMatching(/^ {2}BAD_LOCK .*move ".*a\.db\.lock" away/),
+      expect.stringMatching(/^ {2}BAD_LOCK .*move ".*b\.db\.lock" away/),
+      expect.stringMatching(/^ {2}UNREADABLE_DATABASE /),
+    ]);
+  });
+
   testUnless(noOtherUser, 'names folders that cannot be read, and exits with 1', async () => {
     await folder.files('open', {});
     await databases('open/a.db');
