@@ -22,6 +22,11 @@ export function spreadText({ median, min, max }: Spread, places = digits): strin
   return `${median.toFixed(places)} (${min.toFixed(places)} to ${max.toFixed(places)})`;
 }
 
+/** Where the greatest is more than so many times the least, a figure tells little. */
+const WIDE = 1.5;
+
+const widthOf = ({ min, max }: Spread): string => (max > WIDE * Math.max(min, 0) ? ', **wide**' : '');
+
 function judged(
   work: string,
   wanted: string,
@@ -36,7 +41,7 @@ function judged(
 /** A median that may not be more than a number. */
 function atMost(work: string, unit: string, most: number, spread: Spread | undefined): Goal {
   return judged(work, `at most ${most} ${unit}`, spread?.median, {
-    text: spread === undefined ? '' : spreadText(spread),
+    text: spread === undefined ? '' : spreadText(spread) + widthOf(spread),
     ok: (spread?.median ?? Number.NaN) <= most,
   });
 }
@@ -51,11 +56,13 @@ export function goalsOf(results: Results): Goal[] {
   const fastestPeer = (workload: string): Result | undefined =>
     peers.flatMap((peer) => find(workload, peer) ?? []).sort((a, b) => a.ms.median - b.ms.median)[0];
   const ahead = (work: string, workload: string, contestant: string): Goal => {
-    const own = find(workload, contestant)?.ms.median;
+    const own = find(workload, contestant)?.ms;
     const peer = fastestPeer(workload);
+    const told = (spread: Spread | undefined): string =>
+      spread === undefined ? '' : `${spread.median.toFixed(1)} ms${widthOf(spread)}`;
     return judged(work, 'faster than every other tool', own === undefined ? undefined : peer?.ms.median, {
-      text: `${own?.toFixed(1) ?? ''} ms; ${peer?.contestant ?? ''} ${peer?.ms.median.toFixed(1) ?? ''} ms`,
-      ok: (own ?? Number.NaN) < (peer?.ms.median ?? Number.NaN),
+      text: `${told(own)}; ${peer?.contestant ?? ''} ${told(peer?.ms)}`,
+      ok: (own?.median ?? Number.NaN) < (peer?.ms.median ?? Number.NaN),
     });
   };
 
@@ -109,6 +116,8 @@ export function goalsOf(results: Results): Goal[] {
     ...[10, 100, 1000].flatMap((count) => [
       ratio(`a fresh file, ${counted(count)} migrations`, `fresh-${count}`, 'folder', 1.2),
       ahead(`a fresh file, ${counted(count)} migrations`, `fresh-${count}`, 'folder'),
+      ratio(`a fresh file, ${counted(count)} in one transaction`, `fresh-${count}`, 'folderTogether', 1.2),
+      ahead(`a fresh file, ${counted(count)} in one transaction`, `fresh-${count}`, 'folderTogether'),
     ]),
     judged('a fresh file: the cost of a migration', "grows no faster than the limit's", ownGrowth, {
       text: `from 100 to 1,000 times ${ownGrowth?.toFixed(digits) ?? ''}; the limit's ${limitGrowth?.toFixed(digits) ?? ''}`,

@@ -32,11 +32,16 @@ function fileSystem(): string {
   return found?.[2] ?? 'not known';
 }
 
-/** What the benchmarks ran on: a name and a value a line. */
-export async function describeMachine(): Promise<ReadonlyMap<string, string>> {
+/**
+ * What the benchmarks ran on: a name and a value a line.
+ *
+ * @param busy how many processes ran on an average in the minute before the benchmarks
+ */
+export async function describeMachine(busy: number): Promise<ReadonlyMap<string, string>> {
   const [cpu] = cpus();
   return new Map([
     ['processor', `${cpu?.model.trim() ?? 'not known'}, ${cpus().length} cores`],
+    ['busy with other work before', `${busy.toFixed(1)} processes on an average`],
     ['memory', `${Math.round(totalmem() / 1024 ** 3)} GiB`],
     ['system', `${type()} ${release()}, ${process.arch}`],
     ['file system', `${fileSystem()}, in the folder for temporary files`],

@@ -1,7 +1,7 @@
 // Measures the project beside a bare driver and other tools: `node main.js --help` says how.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -73,6 +73,7 @@ function byContestant(results: readonly Result[]): ReadonlyMap<string, Result> {
 
 async function main({ workloads, rounds, out, isPart }: Chosen): Promise<void> {
   const started = performance.now();
+  const [busy = Number.NaN] = loadavg();
   installPackages();
   useOwnTemporaryFolder();
   const outcomes: Outcome[] = [];
@@ -83,7 +84,7 @@ async function main({ workloads, rounds, out, isPart }: Chosen): Promise<void> {
   if (folder === undefined) console.log('This was a part: docs/benchmarks.md is what it was.');
   else {
     const results = new Map(outcomes.map((each) => [each.workload.name, byContestant(resultsOf(each))]));
-    const machine = await describeMachine();
+    const machine = await describeMachine(busy);
     await writePage({ outcomes, results, machine, packages: wantedPackages() }, folder);
   }
   const failures = outcomes.reduce((sum, outcome) => sum + outcome.failures.size, 0);

@@ -1,3 +1,4 @@
+import { peers } from './contestants.js';
 import { goalsOf, spreadText, type Goal, type Results } from './goals.js';
 import type { Result } from './results.js';
 import type { Outcome } from './rounds.js';
@@ -34,7 +35,7 @@ function workloadPart({ workload, failures }: Outcome, results: Results): string
     'ms',
     'times the limit',
     ...(withUnits ? ['files a second'] : []),
-    'memory, MiB more',
+    'memory, MiB more (peak)',
     ...(withLoop ? ['event loop, ms'] : []),
     ...figures,
   ];
@@ -43,7 +44,7 @@ function workloadPart({ workload, failures }: Outcome, results: Results): string
     milliseconds(result),
     result.ratio === undefined ? '' : spreadText(result.ratio),
     ...(withUnits ? [((workload.units ?? 0) / (result.ms.median / 1000)).toFixed(0)] : []),
-    result.memoryMiB.median.toFixed(1),
+    `${result.memoryMiB.median.toFixed(1)} (${result.peakMiB.median.toFixed(0)})`,
     ...(withLoop ? [result.loopMs === undefined ? '' : spreadText(result.loopMs, 1)] : []),
     ...figures.map((name) => result.figures[name]?.median.toFixed(1) ?? ''),
   ]);
@@ -70,6 +71,27 @@ function growthPart(results: Results): string {
   );
 }
 
+/** What a process takes that has loaded nothing yet: the medians of loading and of the work together, in milliseconds. */
+function wholePart(results: Results): string {
+  const ms = (workload: string, contestant: string): number =>
+    results.get(workload)?.get(contestant)?.ms.median ?? Number.NaN;
+  const row = (title: string, loading: string, nothing: string, fresh: string): string[] => [
+    titleOf(title),
+    ...[0, ms('open-100', nothing), ms('fresh-100', fresh)].map((work) => {
+      const whole = ms('load', loading) + work;
+      return Number.isNaN(whole) ? '' : whole.toFixed(1);
+    }),
+  ];
+  return table(
+    ['contestant', 'loading', 'and nothing pending, 100 applied', 'and a fresh file, 100 migrations'],
+    [
+      row('limit', 'limit', 'limit-open', 'limit'),
+      row('folder', 'package', 'folder', 'folderFirst'),
+      ...peers.map((peer) => row(peer, peer, peer, peer)),
+    ],
+  );
+}
+
 /** Everything that was measured, as a page. */
 export function pageOf({ outcomes, results, machine, packages }: Run): string {
   const goals = goalsOf(results);
@@ -85,7 +107,8 @@ figures are those of one run on one machine, and the ratios are what counts.
 
 ## The goals
 
-${reached} of ${judged.length} reached. A figure is the median, with the least and the most in brackets.
+${reached} of ${judged.length} reached. A figure is the median of the rounds, with the least and the most in
+brackets. Where the most is more than one and a half times the least it says **wide**: such a figure tells little.
 
 ${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
 
@@ -121,12 +144,13 @@ ${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
 
 \`\`\`sh
 npm run bench                                             # all of it, within 15 minutes on two cores; writes this page
-npm run bench -- --workload open-100 --rounds 5           # one workload, printed
-npm run bench -- --workload fresh --only folder           # the workloads and contestants that begin so
+npm run bench -- --workload open-100 --rounds 5           # one workload, printed; the page stays as it is
+npm run bench -- --workload fresh --only umzug            # the workloads that begin so, and one tool beside the limit
+npm run bench -- --help
 \`\`\`
 
-The first run installs what is measured against (\`tests/benchmarks/package.json\`), which the project's own install leaves
-out.
+A run installs what is measured against, where it is missing, by \`npm ci\` in \`tests/benchmarks\`: the project's own install
+leaves it out. Everything else is written to a folder for temporary files, which goes when the run ends.
 
 ## The machine
 
@@ -151,5 +175,11 @@ ${outcomes.map((outcome) => workloadPart(outcome, results)).join('\n\n')}
 Microseconds a migration on a fresh file (medians).
 
 ${growthPart(results)}
+
+## A process from nothing
+
+Milliseconds, loading included (medians, added up).
+
+${wholePart(results)}
 `;
 }

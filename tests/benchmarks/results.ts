@@ -7,11 +7,12 @@ export interface Result {
   readonly contestant: string;
   readonly samples: number;
   readonly ms: Spread;
-  /** Times the limit of the same round; undefined where the limit failed, as the next two. */
+  /** Times the limit of the same round, with the same cut of transactions; undefined where the limit failed, as the next two. */
   readonly ratio: Spread | undefined;
   /** More than the limit of the same round, in milliseconds. */
   readonly overMs: Spread | undefined;
   readonly memoryMiB: Spread;
+  readonly peakMiB: Spread;
   /** The rise of the peak memory, times that of the limit in the same round. */
   readonly memoryRatio: Spread | undefined;
   readonly loopMs: Spread | undefined;
@@ -47,6 +48,7 @@ export function resultsOf({ workload, samples }: Outcome): Result[] {
         ratio: beside((own, limits) => own.ms / limits.ms),
         overMs: beside((own, limits) => own.ms - limits.ms),
         memoryMiB: spreadOf(found.map(({ memoryMiB }) => memoryMiB)),
+        peakMiB: spreadOf(found.map(({ peakMiB }) => peakMiB)),
         memoryRatio: beside((own, limits) => own.memoryMiB / limits.memoryMiB),
         loopMs: loops.length === 0 ? undefined : spreadOf(loops),
         figures: figuresOf(found),

@@ -16,7 +16,7 @@ export interface Workload {
   readonly contestants: readonly string[];
   /** Whether the delay of the event loop is watched, which costs a timer a millisecond. */
   readonly watchesLoop?: boolean;
-  /** How often each contestant takes its turn at the most, where a sample takes long. */
+  /** How often each contestant takes its turn, where that is not the usual number. */
   readonly rounds?: number;
   /** How many units of work a sample has, to tell the cost of one. */
   readonly units?: number;
