@@ -20,9 +20,11 @@ async function loadPeer(name: string): Promise<MigrationContestant> {
 export async function loadContestant(name: string): Promise<MigrationContestant> {
   if (isPeer(name)) return loadPeer(name);
   if (name.startsWith('limit')) {
-    const { limit, limitHistory, limitOpen, limitTogether, limitWithoutPragmas } = await import('./limit.js');
+    const { limit, limitDurable, limitHistory, limitOpen, limitTogether, limitWithoutPragmas } =
+      await import('./limit.js');
     const limits = new Map([
       ['limit', limit],
+      ['limit-durable', limitDurable],
       ['limit-history', limitHistory],
       ['limit-open', limitOpen],
       ['limit-together', limitTogether],

@@ -47,34 +47,43 @@ const history = 'SELECT count(*) FROM schema_migrations';
 /** Its scripts are in memory before the clock starts: it reads no files. */
 const files = (): ReadonlyMap<string, string> => new Map();
 
-function pendingSteps(scripts: readonly Script[], applied: number): string[] {
-  const steps = scripts.map(stepOf).slice(applied);
-  return applied === 0 ? [`${historyTable};\n${steps[0] ?? ''}`, ...steps.slice(1)] : steps;
+/** All steps from an empty database on, the first of which makes the history. */
+function stepsOf(scripts: readonly Script[]): string[] {
+  const [first = '', ...rest] = scripts.map(stepOf);
+  return [`${historyTable};\n${first}`, ...rest];
 }
 
-/** The limit: the same SQL on a bare handle, one transaction a migration, one call each. */
-export const limit: MigrationContestant = {
+/** One call and one transaction a migration, on a connection with further pragmas for all but the last. */
+const stepByStep = (before: string, last: string): MigrationContestant => ({
   history,
   files,
   prepare({ scripts, pragmas }) {
-    const fromEmpty = pendingSteps(scripts, 0);
+    const fromEmpty = stepsOf(scripts);
     return Promise.resolve(async (database) => {
-      const db = await open(database, pragmas);
+      const db = await open(database, `${pragmas} ${before}`);
       const [row] = await db.all('PRAGMA user_version');
-      const applied = Number(row?.user_version);
-      const steps = applied === 0 ? fromEmpty : fromEmpty.slice(applied);
-      for (const step of steps) await db.exec(`BEGIN IMMEDIATE;\n${step}\nCOMMIT`);
+      const steps = fromEmpty.slice(Number(row?.user_version));
+      for (const [index, step] of steps.entries()) {
+        const isLast = index === steps.length - 1;
+        await db.exec(`${isLast ? last : ''} BEGIN IMMEDIATE;\n${step}\nCOMMIT`);
+      }
       await db.close();
     });
   },
-};
+});
+
+/** The limit: the same SQL on a bare handle; as in the project, the last commit presses all of them onto the disk. */
+export const limit = stepByStep('PRAGMA synchronous = NORMAL;', 'PRAGMA synchronous = FULL;');
+
+/** The same where each commit is pressed onto the disk, as with the tools that leave the pragmas to the program. */
+export const limitDurable = stepByStep('', '');
 
 /** The same in one transaction and one call. */
 export const limitTogether: MigrationContestant = {
   history,
   files,
   prepare({ scripts, pragmas }) {
-    const script = pendingSteps(scripts, 0).join('\n');
+    const script = stepsOf(scripts).join('\n');
     return Promise.resolve(async (database) => {
       const db = await open(database, pragmas);
       await db.exec(`BEGIN IMMEDIATE;\n${script}\nCOMMIT`);

@@ -133,7 +133,9 @@ ${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
   compared with one. What a program has altogether that opens its own connection afterwards stands in a row as well, and
   so does \`openStorage\`, which sets up the connection that it looks with and hands it over.
 - For an upgrade everybody gets the same pragmas: a write-ahead log and \`synchronous = FULL\`; legacy files keep their
-  rollback journal, with EXTRA. No copies are made, except where the copy is what is measured.
+  rollback journal, with EXTRA. The project itself, with a log, presses only the last commit of an upgrade onto the disk
+  (NORMAL for those before) where the database is small, and so does the limit. A tool that leaves the pragmas to the program has each commit pressed;
+  what that alone costs, a row of the limit shows. No copies are made, except where the copy is what is measured.
 - **A folder** means files that are found and read anew at each call, **values** that they were read once, as a bundle
   has them. **Guards off** is \`countRows: false, fullCheckBytes: 0\`.
 - Memory is the most that the process had during the section, above what it had before it. On Linux it is the peak that the system keeps of a process (\`VmHWM\`), set back when the section begins

@@ -7,6 +7,7 @@ interface Title {
 const titles: Readonly<Record<string, Title>> = {
   limit: { title: 'limit' },
   'limit-open': { title: 'limit' },
+  'limit-durable': { title: 'the limit, each commit pressed onto the disk' },
   'limit-history': { title: 'a bare handle that asks the history one question' },
   'limit-without-pragmas': { title: 'the limit without pragmas, for which no schema is read' },
   'limit-together': { title: 'limit, one transaction for all' },

@@ -32,6 +32,7 @@ const fresh = [10, 100, 1000].map((count): Loader => [
       'limit',
       ...ours,
       'folderFirst',
+      'limit-durable',
       'limit-together',
       'folderTogether',
       'folderBetter',
@@ -48,7 +49,7 @@ const large: readonly Loader[] = [
     'large',
     async () => {
       const { full } = await import('./large.js');
-      const contestants = ['limit', 'folder', 'folderUnguarded', 'drizzle', 'umzug'];
+      const contestants = ['limit-durable', 'folder', 'folderUnguarded', 'drizzle', 'umzug'];
       return full(
         { name: 'large', title: '200 MB, 1.2 million rows, five migrations', readingCount: READINGS },
         contestants,
@@ -61,7 +62,7 @@ const large: readonly Loader[] = [
       const { full } = await import('./large.js');
       return full(
         { name: 'medium', title: 'The same with a tenth of the rows', readingCount: READINGS / 10 },
-        ['limit', 'folder', 'folderUnguarded'],
+        ['limit-durable', 'folder', 'folderUnguarded'],
       );
     },
   ],
@@ -71,7 +72,15 @@ const fleet: readonly Loader[] = [
   [
     'fleet',
     async () =>
-      (await import('./fleet.js')).fleet(['limit', 'upgradeAll', 'drizzle', 'umzug', 'kriasoft', 'knex']),
+      (await import('./fleet.js')).fleet([
+        'limit',
+        'limit-durable',
+        'upgradeAll',
+        'drizzle',
+        'umzug',
+        'kriasoft',
+        'knex',
+      ]),
   ],
 ];
 const load: readonly Loader[] = [['load', async () => (await import('./load.js')).load]];
