@@ -138,7 +138,7 @@ export function nameReadError(error: unknown, path: string): unknown {
     });
   if (isSqliteError(error, 'SQLITE_CANTOPEN', 'SQLITE_PERM'))
     return new FileAccessError('NO_ACCESS', `"${path}" could not be opened: ${error.message}.`, {
-      hint: 'Let this user read and write the file, what lies beside it and its folder; a full disk can be the cause as well.',
+      hint: 'Let this user read and write the file, what lies beside it and its folder; a full disk, or too many open files, can be the cause as well.',
       cause: error,
     });
   if (isSqliteError(error, 'SQLITE_IOERR') && !isSqliteError(error.cause, 'SQLITE_IOERR'))

@@ -38,6 +38,10 @@ function linesOf({ stdout }: CommandEnd): unknown[] {
     .map((line): unknown => JSON.parse(line));
 }
 
+function hasKind(line: unknown, kind: string): boolean {
+  return typeof line === 'object' && line !== null && 'kind' in line && line.kind === kind;
+}
+
 /** The hash of each file beside the folder of migrations. */
 async function hashes(): Promise<unknown> {
   await rename(folder.at('sql'), `${folder.path}-sql`);
@@ -234,6 +238,25 @@ To be upgraded (4):
     const end = await upAll('*.db', '--concurrency', '24', '--no-backup');
     expect(end.stdout).toMatch(/^24 databases: 24 upgraded/);
     expect(end.stderr.replaceAll(/^"\d+\.db" is at version 2 now \(\d+ ms\)\n/gm, '')).toBe('');
+  });
+
+  test('goes on when nobody reads its output any more', async () => {
+    await databases('a.db', 'b.db', 'c.db', 'd.db');
+    const parameters = ['up', '--migrations', 'sql', '--all', '*.db', '--concurrency', '1', '--json'];
+    const { stdout, stderr } = await folder.shell('"$@" | head -n 1', ...parameters);
+    expect(stdout).toMatch(/^\{"kind":"upgraded".*\}\n$/);
+    expect(stderr).toBe('');
+    expect(await versions('d.db')).toEqual([{ versions: '1,2' }]);
+  });
+
+  test('shares the work with another that runs at the same time', async () => {
+    const names = ['a.db', 'b.db', 'c.db', 'd.db', 'e.db', 'f.db'];
+    await databases(...names);
+    const ends = await Promise.all([upAll('*.db', '--json'), upAll('*.db', '--json')]);
+    expect(ends).toMatchObject([{ status: 0 }, { status: 0 }]);
+    const upgraded = ends.flatMap(linesOf).filter((line) => hasKind(line, 'upgraded'));
+    expect(upgraded).toHaveLength(names.length);
+    for (const name of names) expect(await versions(name)).toEqual([{ versions: '1,2' }]);
   });
 
   test('stops after so many failures, and goes on where it stopped', async () => {
