@@ -1,6 +1,8 @@
 // What only some callers use is loaded when it is called: a program that starts with nothing to do loads little.
 
 import type * as Backups from './storage/backups.js';
+import type * as BundleFile from './storage/bundle-file.js';
+import type * as BundleMaking from './storage/bundle-making.js';
 import type * as CheckFiles from './storage/check-files.js';
 import type * as DatabaseBaseline from './storage/database-baseline.js';
 import type * as DatabaseChecks from './storage/database-checks.js';
@@ -37,6 +39,14 @@ export const restoreBackup: typeof Backups.restoreBackup = async (...given) =>
 /** Loads what it needs when it is called: see `verifyBackup` in `storage/backups.ts`. */
 export const verifyBackup: typeof Backups.verifyBackup = async (...given) =>
   (await import('./storage/backups.js')).verifyBackup(...given);
+
+/** Loads what it needs when it is called: see `writeBundle` in `storage/bundle-file.ts`. */
+export const writeBundle: typeof BundleFile.writeBundle = async (...given) =>
+  (await import('./storage/bundle-file.js')).writeBundle(...given);
+
+/** Loads what it needs when it is called: see `bundleMigrations` in `storage/bundle-making.ts`. */
+export const bundleMigrations: typeof BundleMaking.bundleMigrations = async (...given) =>
+  (await import('./storage/bundle-making.js')).bundleMigrations(...given);
 
 /** Loads what it needs when it is called: see `readChecks` in `storage/check-files.ts`. */
 export const readChecks: typeof CheckFiles.readChecks = async (...given) =>

@@ -29,6 +29,7 @@ export const errorCodes = [
   'BAD_DIRECTIVE',
   'FORBIDDEN_STATEMENT',
   'BAD_LEGACY_TABLE',
+  'BAD_BUNDLE',
   'CHANGED_MIGRATION',
   'MISSING_MIGRATION',
   'OUT_OF_ORDER_MIGRATION',
@@ -150,7 +151,8 @@ export class MigrationFileError extends UpgradeBridgeError {
       | 'BAD_MIGRATION_TEXT'
       | 'BAD_DIRECTIVE'
       | 'FORBIDDEN_STATEMENT'
-      | 'BAD_LEGACY_TABLE',
+      | 'BAD_LEGACY_TABLE'
+      | 'BAD_BUNDLE',
     message: string,
     readonly file: string,
     /** The line at fault, counted from 1. */

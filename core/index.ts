@@ -3,6 +3,7 @@ export {
   adoptHistory,
   applyRetention,
   baselineDatabase,
+  bundleMigrations,
   createBackup,
   ensureHistoryTable,
   findDatabases,
@@ -28,6 +29,7 @@ export {
   upgradeAll,
   verifyBackup,
   verifyDatabase,
+  writeBundle,
 } from './doors.js';
 export { upgradeConnection, upgradeDatabase } from './storage/upgrade-database.js';
 export type {
@@ -77,7 +79,14 @@ export type { BackupPolicy, BackupSettings } from './storage/backup-policy.js';
 export type { ListedBackup } from './storage/backup-retention.js';
 export type { BackupVerdict } from './storage/database-backup.js';
 export type { RestoreReport, SavedCopy } from './storage/database-restore.js';
-export type { ConnectionUpgradeOptions, MigrationSource, UpgradeOptions } from './storage/upgrade-options.js';
+export type {
+  ConnectionUpgradeOptions,
+  Migrations,
+  MigrationSource,
+  UpgradeOptions,
+} from './storage/upgrade-options.js';
+export type { BundledMigration, BundledText, MigrationBundle } from './storage/migration-bundle.js';
+export type { BundleOptions, BundleReport } from './storage/bundle-file.js';
 export type {
   AdoptedFrom,
   CompletedMigration,

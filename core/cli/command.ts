@@ -15,6 +15,11 @@ export interface CommandHelp {
   readonly exitStatuses: string;
 }
 
+/** Begins a command that is about no database. */
+export function addOutputCommand(program: Command, name: string, help: CommandHelp): Command {
+  return addOutputOptions(begin(program, name, help));
+}
+
 /** Begins a command over one database alone. */
 export function addDatabaseCommand(program: Command, name: string, help: CommandHelp): Command {
   return addOutputOptions(addDatabaseOption(begin(program, name, help)));

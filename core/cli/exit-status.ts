@@ -47,6 +47,7 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   BAD_DIRECTIVE: 'failed',
   FORBIDDEN_STATEMENT: 'failed',
   BAD_LEGACY_TABLE: 'failed',
+  BAD_BUNDLE: 'failed',
   CHANGED_MIGRATION: 'changed',
   MISSING_MIGRATION: 'failed',
   OUT_OF_ORDER_MIGRATION: 'failed',

@@ -9,6 +9,7 @@ import { addAdopt } from './adopt.js';
 import { addBackup } from './backup.js';
 import { addBackups } from './backups.js';
 import { addBaseline } from './baseline.js';
+import { addBundle } from './bundle.js';
 import { exitWith } from './command.js';
 import { addDown } from './down.js';
 import { exitStatus } from './exit-status.js';
@@ -52,6 +53,7 @@ const commands = [
   addBackup,
   addBackups,
   addRestore,
+  addBundle,
 ];
 for (const add of commands) add(program);
 

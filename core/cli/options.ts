@@ -5,6 +5,7 @@ import type { MigrationSource } from '../index.js';
 import { loadCode } from './code-module.js';
 import { readLegacyVersions } from './legacy-file.js';
 import { commandLogger, logLevels, type LogLevel } from './log.js';
+import { migrationsFrom } from './migrations-source.js';
 
 /** What every command over one database takes. */
 export interface DatabaseOptions {
@@ -39,8 +40,8 @@ export function addDatabaseOption(command: Command): Command {
 export function addSourceOptions(command: Command): Command {
   return addHistoryTableOption(command)
     .option(
-      '--migrations <dir>',
-      "the folder of SQL files (default: the world storage layer's own)",
+      '--migrations <path>',
+      "the folder of SQL files, or a bundle of one (default: the world storage layer's own)",
       once(path),
     )
     .option(
@@ -150,7 +151,12 @@ export async function sourceOf(options: Omit<SourceOptions, 'database'>): Promis
   const isOwn = options.migrations === undefined && options.code === undefined;
   const ownPast = isOwn ? worldLegacyVersions : undefined;
   return {
-    migrations: options.migrations ?? (isOwn ? worldMigrationsDir : []),
+    migrations:
+      options.migrations === undefined
+        ? isOwn
+          ? worldMigrationsDir
+          : []
+        : await migrationsFrom(options.migrations),
     code: options.code === undefined ? undefined : await loadCode(options.code),
     legacy: options.legacy === undefined ? ownPast : await readLegacyVersions(options.legacy),
     historyTable: options.historyTable,

@@ -7,6 +7,7 @@ import {
 } from '../errors.js';
 import { moduleLogger } from '../logger.js';
 import { upTo } from '../storage/change-terms.js';
+import type { MigrationBundle } from '../storage/migration-bundle.js';
 import { safeProgress } from '../storage/upgrade-progress.js';
 import {
   changeTarget,
@@ -55,11 +56,15 @@ export class MigrationService {
 
   /**
    * @param target a database file, or an open connection, which stays open
-   * @param folder where the files are
+   * @param migrations the folder where the files are, or a bundle of one
    */
-  constructor(target: MigrationTarget, folder: string, options: MigrationServiceOptions = {}) {
+  constructor(
+    target: MigrationTarget,
+    migrations: string | MigrationBundle,
+    options: MigrationServiceOptions = {},
+  ) {
     this.#target = checkedTarget(target);
-    this.#options = { ...options, migrations: folder };
+    this.#options = { ...options, migrations };
   }
 
   /**

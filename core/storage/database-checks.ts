@@ -5,14 +5,17 @@ import type { DatabaseBridge, DatabaseDriver, Row, SqlValue } from '../database/
 import { resolveDriver, type DriverOption } from '../database/drivers.js';
 import { withRollback } from '../database/transaction.js';
 import { FileAccessError, isSqliteError, type DatabaseError } from '../errors.js';
-import { readChecks, type DatabaseCheck, type Expectation } from './check-files.js';
+import { bundledText } from './bundle-opening.js';
+import { parseChecks, readChecks, type DatabaseCheck, type Expectation } from './check-files.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { nameReadError, readUserVersion } from './database-state.js';
 import { systemErrorCode } from './file-system.js';
+import { isBundle } from './migration-bundle.js';
 import { CHECKS_FILE, type MigrationFileOptions } from './migration-files.js';
 import type { Statement } from './migration.js';
 import { foldName, isKeyword, tokenize } from './sql-tokens.js';
 import { rowStatementOf } from './touched-rows.js';
+import type { Migrations } from './upgrade-options.js';
 
 /** What became of one of a project's own checks. */
 export interface CheckResult {
@@ -64,18 +67,24 @@ export async function runChecks(
 }
 
 /**
- * The checks that belong to a folder of migrations, or those in a file of their own.
+ * The checks that belong to a folder of migrations or to a bundle of one, or those in a file of their own.
  *
- * @param checks the path of the file; `false` for none; otherwise the folder's `checks.sql`, where there is one
+ * @param checks the path of the file; `false` for none; otherwise the `checks.sql` of the folder, where there is one
  * @throws MigrationFileError when the file is not as it must be
  */
 export async function findChecks(
-  migrations: unknown,
+  migrations: Migrations,
   checks: string | false | undefined,
   options: MigrationFileOptions = {},
 ): Promise<readonly DatabaseCheck[]> {
   if (checks === false) return [];
   if (checks !== undefined) return readChecks(checks, options);
+  if (isBundle(migrations)) {
+    const { checks: bundled } = migrations;
+    return bundled === undefined
+      ? []
+      : parseChecks(bundled.filename, Buffer.from(bundledText(bundled)), options);
+  }
   if (typeof migrations !== 'string') return [];
   const path = join(migrations, CHECKS_FILE);
   try {

@@ -5,6 +5,7 @@ import { MigrationFileError, messageOf } from '../errors.js';
 import { systemErrorCode } from './file-system.js';
 import { readHeader } from './migration-header.js';
 import { historyTableOf } from './history-table.js';
+import { withDigest, type Identified } from './migration-digest.js';
 import { checksumOf, textOf } from './migration-text.js';
 import type { DownScript, Migration } from './migration.js';
 import { checkScript, refuseForbidden } from './sql-script.js';
@@ -59,7 +60,7 @@ function readFiles(folder: string, options: MigrationFileOptions): readonly Migr
       { hint: 'Check that this is the right folder, and that the program was packed with its SQL files.' },
     );
   }
-  return names.map((name) => readMigration(folder, name, options));
+  return withDigest(names.map((name) => readMigration(folder, name, options)));
 }
 
 /**
@@ -67,9 +68,7 @@ function readFiles(folder: string, options: MigrationFileOptions): readonly Migr
  *
  * @throws MigrationFileError when the folder, a name or a text is not as it must be
  */
-export function identifyFiles(
-  folder: string,
-): readonly Pick<Migration, 'version' | 'filename' | 'checksum'>[] {
+export function identifyFiles(folder: string): readonly Identified[] {
   return migrationNames(listFolder(folder)).map(({ version, filename }) => {
     const checksum = checksumOf(textOf(readRegularFile(folder, filename), filename));
     return { version, filename, checksum };
@@ -96,7 +95,11 @@ export function parseDown(
   bytes: Uint8Array,
   options: MigrationFileOptions = {},
 ): DownScript {
-  const sql = textOf(bytes, filename);
+  return downOf(filename, textOf(bytes, filename), options);
+}
+
+/** The same, of a text without BOM and with LF line ends. */
+export function downOf(filename: string, sql: string, options: MigrationFileOptions): DownScript {
   const { directives } = readHeader(sql, filename);
   const { name: historyTable } = historyTableOf(options);
   const statements = checkScript(sql, {
@@ -117,8 +120,12 @@ export function parseMigration(
   bytes: Uint8Array,
   options: MigrationFileOptions = {},
 ): Migration {
+  return migrationOf(filename, textOf(bytes, filename), options);
+}
+
+/** The same, of a text without BOM and with LF line ends. */
+export function migrationOf(filename: string, sql: string, options: MigrationFileOptions): Migration {
   const { version, name } = migrationName(filename);
-  const sql = textOf(bytes, filename);
   const { description, directives, release, requires } = readHeader(sql, filename);
   const { name: historyTable } = historyTableOf(options);
   const { noTransaction } = directives;

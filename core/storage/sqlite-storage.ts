@@ -14,7 +14,12 @@ import { memoryOf, type Memory } from './memory.js';
 import { applyPragmas, checkPragmaOptions, type PragmaOptions } from './sqlite-schema.js';
 import { StorageSession } from './storage-session.js';
 import { findUpToDate } from './up-to-date.js';
-import { resolveSettings, sharedOptionNames, type UpgradeOptions } from './upgrade-options.js';
+import {
+  resolveSettings,
+  sharedOptionNames,
+  type Migrations,
+  type UpgradeOptions,
+} from './upgrade-options.js';
 import type { UpgradeReport } from './upgrade-report.js';
 import { worldLegacyVersions, worldMigrationsDir } from './world-migrations.js';
 import { worldsOf, type Worlds } from './worlds.js';
@@ -29,13 +34,16 @@ export interface StorageOptions
   readonly database: string | DatabaseBridge;
   /** A folder of migrations that makes the tables of the world storage layer and more. Default: the package's own. */
   readonly migrationsDir?: string | undefined;
-  /** What old versions mean to that folder. Default: the world storage layer's own versions with its own folder. */
+  /** The same as a value: a bundle of such a folder, or what `readMigrations` returned. */
+  readonly migrations?: Exclude<Migrations, string> | undefined;
+  /** What old versions mean to those migrations. Default: the world storage layer's own versions with its own migrations. */
   readonly legacy?: LegacyVersions | undefined;
 }
 
 const storageOptionNames = {
   ...sharedOptionNames,
   busyTimeoutMs: true,
+  migrations: true,
   migrationsDir: true,
   synchronous: true,
 } as const satisfies Record<keyof StorageOptions, true>;
@@ -66,13 +74,18 @@ interface Opened {
   readonly report: UpgradeReport;
 }
 
-async function openUpgraded({ database, ...options }: StorageOptions): Promise<Opened> {
+async function openUpgraded({ database, migrationsDir, ...options }: StorageOptions): Promise<Opened> {
+  if (migrationsDir !== undefined && options.migrations !== undefined)
+    throw new InvalidOptionError('openStorage was given migrations twice, as a folder and as a value.', {
+      hint: 'Leave out migrationsDir or migrations.',
+    });
+  const own = migrationsDir ?? options.migrations;
   const upgrade: Omit<UpgradeOptions, 'database'> = {
     ...options,
     // The storage works on the newest schema only.
     to: undefined,
-    migrations: options.migrationsDir ?? worldMigrationsDir,
-    legacy: options.legacy ?? (options.migrationsDir === undefined ? worldLegacyVersions : undefined),
+    migrations: own ?? worldMigrationsDir,
+    legacy: options.legacy ?? (own === undefined ? worldLegacyVersions : undefined),
   };
   const driver = resolveDriver(options.driver);
   if (typeof database === 'string' && database !== ':memory:') {

@@ -5,14 +5,14 @@ import { moduleLogger } from '../logger.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { historyTableOf } from './history-table.js';
 import type { CodeMigration } from './code-migrations.js';
+import { isBundle } from './migration-bundle.js';
+import { contentsOf, digestOf, type Identified } from './migration-digest.js';
 import type { Migration } from './migration.js';
 import {
-  contentsOf,
   contentsSeal,
   listFiles,
   listingSeal,
   readSealedHistory,
-  type Identified,
   type Seal,
   type SealContext,
   type SealedHistory,
@@ -121,22 +121,27 @@ async function sealedVersion(
 }
 
 async function isAsRead(
-  { migrations, code }: UpgradeOptions,
+  options: UpgradeOptions,
   context: SealContext,
   history: SealedHistory,
   { version, contents: expected }: Seal,
 ): Promise<boolean> {
-  const values = [
-    ...(typeof migrations === 'string' ? await identify(migrations) : migrations),
-    ...(code ?? []),
-  ];
-  const contents = contentsOf(await identified(values));
-  return expected === contentsSeal(context, { version, contents }, history);
+  const digest = await digestOfMigrations(options, context);
+  return expected === contentsSeal(context, { version, digest }, history);
 }
 
-async function identify(folder: string): Promise<readonly Identified[]> {
-  const { identifyFiles } = await import('./migration-files.js');
-  return identifyFiles(folder);
+async function digestOfMigrations(
+  { migrations, rereadFiles = false }: UpgradeOptions,
+  { historyTable }: SealContext,
+): Promise<string> {
+  if (typeof migrations === 'string') {
+    const { identifyFiles } = await import('./migration-files.js');
+    return digestOf(identifyFiles(migrations));
+  }
+  if (!isBundle(migrations)) return digestOf(await identified(migrations));
+  if (!rereadFiles) return migrations.digest;
+  const { openBundle } = await import('./bundle-opening.js');
+  return digestOf(openBundle(migrations, { historyTable: historyTable.name }));
 }
 
 /** Migrations in code have what identifies them only once they are defined. */

@@ -9,13 +9,19 @@ import type { LegacyVersions } from './legacy-evidence.js';
 import type { LegacyMode } from './legacy-mode.js';
 import { defaultFullCheckBytes, defaultLockWaitMs } from './defaults.js';
 import type { RunnerSettings } from './upgrade-request.js';
+import type { MigrationBundle } from './migration-bundle.js';
 import type { Migration } from './migration.js';
 import { safeProgress, type Progress } from './upgrade-progress.js';
 
+/**
+ * A folder of SQL files; a bundle of one; or migrations as values, those that `readMigrations` returns and those in code, in
+ * any order.
+ */
+export type Migrations = string | MigrationBundle | readonly (Migration | CodeMigration)[];
+
 /** Where the files are and what the past means. */
 export interface MigrationSource extends DriverOption {
-  /** A folder of SQL files; or migrations as values, those that `readMigrations` returns and those in code, in any order. */
-  readonly migrations: string | readonly (Migration | CodeMigration)[];
+  readonly migrations: Migrations;
   /** Migrations in code that stand between those of `migrations`, by their numbers. */
   readonly code?: readonly CodeMigration[] | undefined;
   /**
@@ -30,7 +36,8 @@ export interface MigrationSource extends DriverOption {
   readonly historyTable?: string | undefined;
   /**
    * Whether every file is read at every start. Otherwise files are read where the listing of their folder (names, sizes,
-   * times of change) is not the one that the last upgrade saw, and where there is something to do. Default: false.
+   * times of change) is not the one that the last upgrade saw, and where there is something to do. Of a bundle, likewise,
+   * whether every text is held against its checksum. Default: false.
    */
   readonly rereadFiles?: boolean | undefined;
   readonly logger?: Logger | undefined;

@@ -5,7 +5,6 @@ import { sep } from 'node:path';
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { systemErrorCode } from './file-system.js';
 import { firstColumnNames, type HistoryTable } from './history-table.js';
-import type { Migration } from './migration.js';
 
 /** Changes when a seal that an earlier version of this package left would say something else today. */
 const FORMAT = 2;
@@ -21,9 +20,6 @@ export interface SealContext {
   readonly code: string;
 }
 
-/** What identifies a migration: nothing else of it decides whether it is applied. */
-export type Identified = Pick<Migration, 'version' | 'filename' | 'checksum'>;
-
 /**
  * What an upgrade that left nothing to do leaves in its last row of the history: the newest version, and that this
  * history and these migrations belong together. Whoever finds both unchanged knows that there is nothing to do.
@@ -32,7 +28,7 @@ export interface Seal {
   readonly version: number;
   /** Over the history and the folder's listing; undefined where the migrations did not come from a folder. */
   readonly listing: string | undefined;
-  /** Over the history and what identifies each migration. */
+  /** Over the history and the digest of the migrations. */
   readonly contents: string;
 }
 
@@ -77,14 +73,6 @@ function nextTurn(): Promise<void> {
   });
 }
 
-/** What identifies migrations, in the order of their versions. */
-export function contentsOf(migrations: readonly Identified[]): string {
-  return [...migrations]
-    .sort((left, right) => left.version - right.version)
-    .map(({ version, filename, checksum }) => JSON.stringify([version, filename, checksum]))
-    .join('\n');
-}
-
 /** The hash that a listing has together with a history. */
 export function listingSeal(
   context: SealContext,
@@ -94,13 +82,13 @@ export function listingSeal(
   return sealed('listing', context, [String(version), listing, context.code, lines]);
 }
 
-/** The hash that the contents of all migrations have together with a history. */
+/** The hash that the digest of the migrations has together with a history. */
 export function contentsSeal(
   context: SealContext,
-  { version, contents }: { readonly version: number; readonly contents: string },
+  { version, digest }: { readonly version: number; readonly digest: string },
   { lines }: SealedHistory,
 ): string {
-  return sealed('contents', context, [String(version), contents, lines]);
+  return sealed('contents', context, [String(version), digest, context.code, lines]);
 }
 
 function sealed(kind: string, { historyTable, legacy }: SealContext, parts: readonly string[]): string {

@@ -2,16 +2,18 @@ import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge
 import { resolveDriver } from '../database/drivers.js';
 import { MigrationFileError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
+import { openBundle } from './bundle-opening.js';
 import { mergeMigrations } from './code-migrations.js';
 import { readDrizzleJournal } from './drizzle-journal.js';
 import { historyTableOf, type HistoryTable } from './history-table.js';
 import type { LegacyVersions } from './legacy-evidence.js';
+import { isBundle } from './migration-bundle.js';
+import { contentsOf, digestOf } from './migration-digest.js';
 import { readMigrations, refuseHistoryWrites } from './migration-files.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
 import type { Migration } from './migration.js';
-import type { MigrationSource } from './upgrade-options.js';
+import type { Migrations, MigrationSource } from './upgrade-options.js';
 import {
-  contentsOf,
   contentsSeal,
   listFiles,
   listingSeal,
@@ -27,6 +29,8 @@ export interface ResolvedSource {
   readonly legacy: LegacyVersions;
   readonly historyTable: HistoryTable;
   readonly seal: SealContext;
+  /** The digest of the migrations, without those in code that stand beside them. */
+  readonly digest: string;
   /** The listing of the folder before its files were read; undefined where there is none. */
   readonly listing: string | undefined;
   readonly logger: Logger;
@@ -48,41 +52,60 @@ export async function resolveSource(source: MigrationSource): Promise<ResolvedSo
   const historyTable = historyTableOf(source);
   // Before the files: one that changes in between is then noticed at the next start.
   const listing = typeof source.migrations === 'string' ? await listFiles(source.migrations) : undefined;
-  const files =
-    typeof source.migrations === 'string'
-      ? await readMigrations(source.migrations, { historyTable: historyTable.name })
-      : source.migrations;
-  const migrations = mergeMigrations(files, source.code ?? []);
-  // What was read before was perhaps read for a history of another name.
-  if (files === source.migrations) refuseHistoryWrites(migrations, historyTable.name);
+  const files = await migrationsOf(source.migrations, historyTable);
+  const code = mergeMigrations(source.code ?? []);
+  const migrations = mergeMigrations(files, code);
   const legacy = source.legacy ?? {};
   refuseUnknownVersions(legacy, migrations);
-  const seal = { historyTable, legacy, code: contentsOf(mergeMigrations(source.code ?? [])) };
+  const seal = { historyTable, legacy, code: contentsOf(code) };
   const logger = moduleLogger(source.logger, 'upgrade');
   let replay: Promise<Replay> | undefined;
   const replayed = (): Promise<Replay> => (replay ??= replayMigrations({ driver, historyTable }, migrations));
   let journal: Promise<ReadonlyMap<string, string>> | undefined;
   const drizzleJournal = (): Promise<ReadonlyMap<string, string>> =>
     (journal ??= journalOf(source.migrations));
-  return { driver, migrations, legacy, historyTable, seal, listing, logger, replayed, drizzleJournal };
+  return {
+    driver,
+    migrations,
+    legacy,
+    historyTable,
+    seal,
+    digest: digestOf(files),
+    listing,
+    logger,
+    replayed,
+    drizzleJournal,
+  };
+}
+
+async function migrationsOf(
+  given: Migrations,
+  { name: historyTable }: HistoryTable,
+): Promise<readonly Migration[]> {
+  if (typeof given === 'string') return readMigrations(given, { historyTable });
+  if (isBundle(given)) return openBundle(given, { historyTable });
+  const migrations = mergeMigrations(given);
+  // What was read before was perhaps read for a history of another name.
+  refuseHistoryWrites(migrations, historyTable);
+  return migrations;
 }
 
 /** Migrations that are values have none beside them. */
-async function journalOf(migrations: MigrationSource['migrations']): Promise<ReadonlyMap<string, string>> {
+async function journalOf(migrations: Migrations): Promise<ReadonlyMap<string, string>> {
   return typeof migrations === 'string' ? readDrizzleJournal(migrations) : new Map();
 }
 
 /** Says in the history that nothing is left to do. To be called in the transaction after which that is so. */
 export async function sealDatabase(
   db: DatabaseBridge,
-  { migrations, historyTable, seal, listing }: ResolvedSource,
+  { migrations, historyTable, seal, digest, listing }: ResolvedSource,
 ): Promise<void> {
   const history = await readSealedHistory(db, historyTable);
   const version = migrations.at(-1)?.version ?? 0;
   await writeSeal(db, historyTable, {
     version,
     listing: listing === undefined ? undefined : listingSeal(seal, { version, listing }, history),
-    contents: contentsSeal(seal, { version, contents: contentsOf(migrations) }, history),
+    contents: contentsSeal(seal, { version, digest }, history),
   });
 }
 

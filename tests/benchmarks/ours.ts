@@ -1,8 +1,13 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
 import {
   openStorage,
-  readMigrations,
   upgradeAll,
   upgradeDatabase,
+  type MigrationBundle,
   type UpgradeOptions,
 } from 'sqlite-upgrade-bridge';
 
@@ -31,14 +36,29 @@ function overFolder(options: Options = {}): MigrationContestant {
   };
 }
 
-/** The project over migrations that were read once. */
-function overValues(options: Options = {}): MigrationContestant {
+const command = fileURLToPath(new URL('cli/main.js', import.meta.resolve('sqlite-upgrade-bridge')));
+
+/** The bundle of a folder, which is written once, by a process of its own. */
+async function bundleOf(folder: string): Promise<MigrationBundle> {
+  const out = join(folder, 'bundle.mjs');
+  if (!existsSync(out)) execFileSync(process.execPath, [command, 'bundle', folder, '--out', out]);
+  const module: unknown = await import(pathToFileURL(out).href);
+  if (isModuleOfBundle(module)) return module.default;
+  throw new Error(`${out} holds no bundle.`);
+}
+
+function isModuleOfBundle(module: unknown): module is { readonly default: MigrationBundle } {
+  return typeof module === 'object' && module !== null && 'default' in module;
+}
+
+/** The project over a bundle, which a program has among its own modules. */
+function overBundle(options: Options = {}): MigrationContestant {
   return {
     history,
     files: plainFiles,
     loadUpgrade,
     async prepare({ folder }) {
-      const migrations = await readMigrations(folder);
+      const migrations = await bundleOf(folder);
       return async (database) => {
         await upgradeDatabase({ backup: false, ...options, database, migrations });
       };
@@ -61,8 +81,8 @@ export const ours = {
       return overFolder({ driver: 'better-sqlite3' }).prepare(setup);
     },
   } satisfies MigrationContestant,
-  bundle: overValues(),
-  bundleUnguarded: overValues(unguarded),
+  bundle: overBundle(),
+  bundleUnguarded: overBundle(unguarded),
   upgradeAll: {
     ...overFolder(),
     prepareMany: ({ folder }) =>

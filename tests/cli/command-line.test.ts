@@ -128,6 +128,7 @@ const commands = [
   ['backup'],
   ['backups'],
   ['restore', 'worlds.db.backup'],
+  ['bundle', 'migrations'],
 ] as const;
 const names = commands.map(([name]) => name);
 
@@ -167,7 +168,8 @@ describe('help', () => {
       (option) => offered.includes(option),
     );
     expect([...new Set([...told, ...common])].sort()).toEqual(offered);
-    expect(common).toEqual(expect.arrayContaining(['--database', '--json', '--log-level', '--verbose']));
+    const everywhere = ['--json', '--log-level', '--verbose', ...(name === 'bundle' ? [] : ['--database'])];
+    expect(common).toEqual(expect.arrayContaining(everywhere));
   });
 
   test('of every command has no exit status that the manual leaves out', async () => {
