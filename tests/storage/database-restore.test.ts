@@ -21,6 +21,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 
 import type { DatabaseBridge, DatabaseDriver, OpenMode } from '../../core/database/database-bridge.js';
+import { databaseError } from '../../core/database/driver-errors.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { InterruptedError, InvalidOptionError } from '../../core/errors.js';
 import { listBackups } from '../../core/storage/backup-retention.js';
@@ -269,6 +270,30 @@ describe.each(modes)('a restore (%s)', (mode) => {
     expect(await contentOf(path())).toEqual(before);
     expect(existsSync(at('worlds.db.lock'))).toBe(false);
     await db.execute("INSERT INTO worlds VALUES ('c', 'later')");
+  });
+
+  test('that meets a lock once the present content is saved takes that copy away again', async () => {
+    await newDatabase(inMode);
+    const backup = await createBackup(path(), { driver });
+    const [before, there] = [await contentOf(path()), files()];
+    let saved: string[] = [];
+    const locked: DatabaseDriver = {
+      name: 'locked',
+      open: async (location, openMode) => ({
+        ...(await meddlingDriver(() => Promise.resolve()).open(location, openMode)),
+        restoreFrom: async (_path, whileLocked) => {
+          await whileLocked?.();
+          saved = files().filter((name) => name.includes('-to-restore'));
+          throw databaseError('SQLITE_BUSY', 'database is locked', undefined);
+        },
+      }),
+    };
+    expect(await failure(restore(backup.path, { driver: locked, waitMs: 0 }))).toMatchObject({
+      code: 'LOCKED',
+    });
+    expect(saved).toHaveLength(1);
+    expect(files()).toEqual(there);
+    expect(await contentOf(path())).toEqual(before);
   });
 
   test('that is killed leaves the old content or the new one', async () => {

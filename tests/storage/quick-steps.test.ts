@@ -139,20 +139,29 @@ describe.each(journalModes)('a step in the middle of an upgrade, in %s mode,', (
     expect(await scratch.value('SELECT group_concat(title) FROM notes')).toBe('second,3,fourth,fifth');
   });
 
-  it('is refused where one of its statements ends the transaction', async () => {
-    const migrations = migrationsOf(files).map((migration) =>
-      migration.version === 3
-        ? unchecked(migration, 'CREATE TABLE third (a); COMMIT; BEGIN; CREATE TABLE fourth (a)')
-        : migration,
-    );
-    const upgrade = upgradeDatabase({ database: scratch.path, migrations, backup: false });
-    await expect(upgrade).rejects.toMatchObject({ place: { filename: '003_third.sql' } });
-    expect(await scratch.history()).toEqual([
-      '1 applied migration',
-      '2 applied migration',
-      '3 failed migration',
-    ]);
-  });
+  it.each([
+    { version: 2, before: 0 },
+    { version: 5, before: 0 },
+    { version: 2, before: 1 },
+    { version: 5, before: 4 },
+  ])(
+    'is refused where file $version ends the transaction ($before applied before)',
+    async ({ version, before }) => {
+      const good = migrationsOf(files);
+      const options = { database: scratch.path, backup: false as const };
+      await upgradeDatabase({ ...options, migrations: good.slice(0, before) });
+      const migrations = good.map((migration) =>
+        migration.version === version
+          ? unchecked(migration, 'CREATE TABLE one (a); COMMIT; BEGIN; CREATE TABLE another (a)')
+          : migration,
+      );
+      await expect(upgradeDatabase({ ...options, migrations })).rejects.toMatchObject({
+        place: { filename: good[version - 1]?.filename },
+      });
+      const applied = good.slice(0, version - 1).map((each) => `${each.version} applied migration`);
+      expect(await scratch.history()).toEqual([...applied, `${version} failed migration`]);
+    },
+  );
 });
 
 /** The real driver, which carries a script out up to each COMMIT and then lets somebody else act, or fail. */
