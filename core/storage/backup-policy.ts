@@ -32,6 +32,8 @@ export interface BackupOccasion {
   readonly file: DatabaseFile;
   /** The connection that keeps other writers away. */
   readonly holder: DatabaseBridge;
+  /** The bytes of the database. */
+  readonly bytes: number;
   /** What the database is: `legacy4`, `v9`. */
   readonly from: string;
   /** What it becomes: `v11`. */
@@ -54,10 +56,10 @@ export interface BackupOccasion {
  */
 export async function backUpBeforeUpgrade(
   policy: BackupPolicy,
-  { file, holder, progress, ...occasion }: BackupOccasion,
+  { file, holder, bytes, progress, ...occasion }: BackupOccasion,
 ): Promise<string | undefined> {
   const place = policy === false ? undefined : await backupPlaceOf(file.canonicalPath, policy.folder);
-  await checkFreeSpace(file, holder, { backupFolder: place?.folder });
+  await checkFreeSpace(file, holder, { backupFolder: place?.folder, databaseBytes: bytes });
   if (policy === false) return undefined;
   const started = performance.now();
   const { path } = await backUpDatabase(file, { ...occasion, isLocked: true, folder: policy.folder });

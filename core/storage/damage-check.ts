@@ -1,6 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { refuseDamage, type IntegrityResult } from './database-integrity.js';
-import { databaseBytes } from './free-space.js';
 import type { ChangeRequest } from './upgrade-request.js';
 import { withInterrupt } from './verified-copy.js';
 
@@ -23,9 +22,11 @@ export class DamageCheck {
     running.catch(() => undefined);
   }
 
-  /** @param db the connection that keeps other writers away, in its transaction */
-  static async begin(db: DatabaseBridge, request: ChangeRequest): Promise<DamageCheck> {
-    const bytes = await databaseBytes(db);
+  /**
+   * @param db the connection that keeps other writers away, in its transaction
+   * @param bytes how large the database is
+   */
+  static async begin(db: DatabaseBridge, bytes: number, request: ChangeRequest): Promise<DamageCheck> {
     const depth = bytes <= request.settings.fullCheckBytes ? 'full' : 'quick';
     const { target, driver, signal } = request;
     if (!('canonicalPath' in target) || bytes < LARGE_BYTES || !(await hasLog(db))) {

@@ -108,7 +108,7 @@ export async function createBackup(databasePath: string, options: CreateBackupOp
   const make = async (source: LocalBridge, isLocked: boolean): Promise<Backup> => {
     const place = await backupPlaceOf(file.canonicalPath, options.folder);
     await sweepPartials(place);
-    await requireSpace([{ folder: place.folder, bytes: await databaseBytes(source) }]);
+    requireSpace([{ folder: place.folder, bytes: await databaseBytes(source) }]);
     return await backUpConnection(source, file, {
       ...options,
       isLocked,

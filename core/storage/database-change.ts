@@ -1,6 +1,9 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import { withSnapshot } from '../database/transaction.js';
+import { UpgradeBridgeError } from '../errors.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { readPatiently } from './database-reading.js';
+import { EarlyConnection } from './early-connection.js';
 import { adoptionAfter, type AdoptionTerms } from './adoption-terms.js';
 import { adoptConnection, adoptHistoryBy, type AdoptReport } from './history-adoption.js';
 import type { ChangeTerms } from './change-terms.js';
@@ -10,6 +13,7 @@ import type { PartialFiles } from './partial-files.js';
 import { resolveSettings, type ConnectionUpgradeOptions, type UpgradeOptions } from './upgrade-options.js';
 import { resolveSource, type ResolvedSource } from './upgrade-source.js';
 import type { UpgradeReport } from './upgrade-report.js';
+import type { UpgradeWork } from './upgrade-request.js';
 
 /** Brings the database in a file where `terms` say; takes over another tool's history first where `adopt` says so. */
 export async function changeDatabase(options: UpgradeOptions, terms: ChangeTerms): Promise<UpgradeReport> {
@@ -78,19 +82,43 @@ async function changeOwn(change: FileChange): Promise<UpgradeReport> {
   const legacyMode = resolveLegacyMode(options.legacyMode);
   const bridge = new LegacyBridge({ ...source, logger }, terms.goal, terms.undoFromHistory, legacyMode);
   const patience = { lockWaitMs, signal: options.signal };
-  const work = file.exists
-    ? await readPatiently(source.driver, file, patience, bridge.survey, bridge.surveyAtOnce)
-    : await bridge.surveyNothing();
-  return carryOut({
-    target: file,
-    work,
-    bridge,
-    source: { ...source, logger },
-    options,
-    terms,
-    started,
-    partials,
-  });
+  const early = await EarlyConnection.open(source.driver, file);
+  try {
+    const work = file.exists
+      ? ((await lookEarly(early, bridge)) ??
+        (await readPatiently(source.driver, file, patience, bridge.survey, bridge.surveyAtOnce)))
+      : await bridge.surveyNothing();
+    return await carryOut({
+      target: file,
+      work,
+      bridge,
+      source: { ...source, logger },
+      options,
+      terms,
+      started,
+      partials,
+      early,
+    });
+  } finally {
+    await early?.close();
+  }
+}
+
+/** The first look on a connection that can change the database as well; undefined where there is no such connection. */
+async function lookEarly(
+  early: EarlyConnection | undefined,
+  bridge: LegacyBridge,
+): Promise<UpgradeWork | undefined> {
+  if (early === undefined) return undefined;
+  const { db } = early;
+  try {
+    return (await bridge.surveyAtOnce(db)) ?? (await withSnapshot(db, () => bridge.survey(db)));
+  } catch (error) {
+    if (!(error instanceof UpgradeBridgeError)) throw error;
+    // Looked at once more by a connection that may only read, it gets its name there, or is waited for.
+    await early.close();
+    return undefined;
+  }
 }
 
 /** Brings the database of one open connection where `terms` say; takes over another tool's history first where `adopt` says so. */

@@ -120,7 +120,7 @@ async function restoreInto(
   const place = await backupPlaceOf(file.canonicalPath, options.folder);
   await sweepPartials(place);
   const backupBytes = await databaseBytes(source);
-  await requireSpace([
+  requireSpace([
     { folder: place.folder, bytes: file.sizeBytes + file.walBytes },
     // What the file grows by, and the log or the journal of that.
     { folder: file.folder, bytes: backupBytes + Math.max(backupBytes, file.sizeBytes) },

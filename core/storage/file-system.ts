@@ -1,5 +1,5 @@
 import { statfsSync, type Stats } from 'node:fs';
-import { chmod, chown, open, statfs } from 'node:fs/promises';
+import { chmod, chown, open } from 'node:fs/promises';
 
 /** `f_type` of statfs(2) for the file systems that are, or may be, reached over a network. */
 const networkFileSystems: ReadonlyMap<number, string> = new Map([
@@ -23,8 +23,8 @@ export function systemErrorCode(error: unknown): string | undefined {
 }
 
 /** Free bytes that this user may still write in the file system of a folder. */
-export async function freeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
+export function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize;
 }
 

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import type { DatabaseBridge } from '../database/database-bridge.js';
@@ -19,6 +19,8 @@ export interface SpaceNeed {
 export interface UpgradeSpaceOptions {
   /** Where the copy will be made; undefined when none will. */
   readonly backupFolder: string | undefined;
+  /** The bytes of the database; looked up unless given. */
+  readonly databaseBytes?: number | undefined;
   /** The bytes of the largest table that may be rebuilt; looked up unless given. */
   readonly rebuildBytes?: number | undefined;
 }
@@ -40,17 +42,17 @@ export async function checkFreeSpace(
       hint: 'Give a whole number of bytes, or leave it out.',
     });
   }
-  const bytes = await databaseBytes(db);
+  const bytes = options.databaseBytes ?? (await databaseBytes(db));
   const needs = (largestRebuild: number): SpaceNeed[] => [
     { folder: file.folder, bytes: 2 * largestRebuild + SURPLUS_BYTES },
     ...(backupFolder === undefined ? [] : [{ folder: backupFolder, bytes }]),
   ];
   // No table is larger than all of them together, and to find the largest one takes a look at every page.
-  if (rebuildBytes === undefined && (await findLack(needs(bytes))) === undefined) return;
+  if (rebuildBytes === undefined && findLack(needs(bytes)) === undefined) return;
   // What a killed process left of a copy is room that this one can have.
   if (backupFolder !== undefined)
     await sweepPartials({ database: basename(file.canonicalPath), folder: backupFolder });
-  await requireSpace(needs(rebuildBytes ?? (await largestTableBytes(db))));
+  requireSpace(needs(rebuildBytes ?? (await largestTableBytes(db))));
 }
 
 /**
@@ -58,8 +60,8 @@ export async function checkFreeSpace(
  *
  * @throws FileAccessError `NO_SPACE`
  */
-export async function requireSpace(needs: readonly SpaceNeed[]): Promise<void> {
-  const lack = await findLack(needs);
+export function requireSpace(needs: readonly SpaceNeed[]): void {
+  const lack = findLack(needs);
   if (lack === undefined) return;
   const { folder, free, bytes } = lack;
   throw new FileAccessError(
@@ -70,17 +72,15 @@ export async function requireSpace(needs: readonly SpaceNeed[]): Promise<void> {
 }
 
 /** The first disk that has not enough room. */
-async function findLack(
-  needs: readonly SpaceNeed[],
-): Promise<(SpaceNeed & { readonly free: number }) | undefined> {
+function findLack(needs: readonly SpaceNeed[]): (SpaceNeed & { readonly free: number }) | undefined {
   const byDisk = new Map<number, SpaceNeed>();
   for (const { folder, bytes } of needs) {
-    const { dev } = await stat(folder);
+    const { dev } = statSync(folder);
     const other = byDisk.get(dev);
     byDisk.set(dev, { folder: other?.folder ?? folder, bytes: (other?.bytes ?? 0) + bytes });
   }
   for (const { folder, bytes } of byDisk.values()) {
-    const free = await freeBytes(folder);
+    const free = freeBytes(folder);
     if (free < bytes) return { folder, bytes, free };
   }
   return undefined;

@@ -21,6 +21,7 @@ import {
 } from './migration-plan.js';
 import { refuseUnmetRequirements, refuseWithoutDatabase } from './migration-requirements.js';
 import { appliedTwice, refuseTampering } from './history-chain.js';
+import type { EarlyConnection } from './early-connection.js';
 import { fillHistory } from './history-filling.js';
 import { findSigns } from './history-tampering.js';
 import { keptMigrations } from './kept-migrations.js';
@@ -202,6 +203,8 @@ interface Change {
   readonly terms: ChangeTerms;
   readonly started: number;
   readonly partials?: PartialFiles | undefined;
+  /** The connection of the first look, which may become that of the change. */
+  readonly early?: EarlyConnection | undefined;
 }
 
 /**
@@ -218,6 +221,7 @@ export async function carryOut({
   terms,
   started,
   partials,
+  early,
 }: Change): Promise<UpgradeReport> {
   const { driver, migrations, historyTable, logger } = source;
   const legacyMode = resolveLegacyMode(options.legacyMode);
@@ -243,6 +247,7 @@ export async function carryOut({
         signal: options.signal,
         to: `v${goal}`,
         partials,
+        early,
       });
   const report = reportUpgrade(options.database, work.state, result, performance.now() - started);
   logReport(report, logger);

@@ -16,9 +16,9 @@ type Closeable = Pick<DatabaseBridge, 'close'>;
 const BUSY_TIMEOUT_MS = 250;
 
 /** Sets up the connection of an upgrade. It is nobody else's: what others do on theirs cannot fall into its transactions. */
-async function openForUpgrade(driver: DatabaseDriver, file: DatabaseFile): Promise<DatabaseBridge> {
+async function openForUpgrade({ driver, early }: ChangeRequest, file: DatabaseFile): Promise<DatabaseBridge> {
   try {
-    const db = await driver.open(file.canonicalPath, 'create');
+    const db = early?.take() ?? (await driver.open(file.canonicalPath, 'create'));
     try {
       // Foreign keys are off before BEGIN: inside a transaction the switch does nothing ("PRAGMA foreign_keys"). In WAL mode,
       // EXTRA is what FULL is ("PRAGMA synchronous"): the difference is a rollback journal's.
@@ -117,7 +117,7 @@ export async function underLock<Result>(
     },
   });
   try {
-    const db = await openForUpgrade(driver, target);
+    const db = await openForUpgrade(request, target);
     const connection = new UpgradeConnection(request, db, lock);
     let keeper: Closeable | undefined;
     try {

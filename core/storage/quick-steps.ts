@@ -31,9 +31,8 @@ interface Carried {
   readonly standing: Standing;
 }
 
-/** Makes an error of SQL where something is not so. */
-const refuseUnless = (fact: string, otherwise: string): string =>
-  `SELECT iif(${fact}, 1, json('${otherwise}'))`;
+/** An error of SQL where something is not so. */
+const refuseUnless = (fact: string): string => `SELECT iif(${fact}, 1, json('no JSON'))`;
 
 /** The semicolon stands right behind each statement: SQLite keeps what is before it as the text of an index. */
 const asScript = (statements: readonly string[]): string => statements.join(';\n');
@@ -115,11 +114,11 @@ export class QuickSteps {
     const { dataVersion, wal } = done.standing;
     const step = [
       'BEGIN IMMEDIATE',
-      refuseUnless(`(SELECT data_version FROM pragma_data_version) = ${dataVersion}`, 'somebody wrote'),
       // A COMMIT or a ROLLBACK behind our back would switch it off ("PRAGMA defer_foreign_keys").
       'PRAGMA defer_foreign_keys = ON',
       ...statementsOf(next),
-      refuseUnless('(SELECT defer_foreign_keys FROM pragma_defer_foreign_keys) = 1', 'transaction ended'),
+      refuseUnless(`(SELECT data_version FROM pragma_data_version) = ${dataVersion}
+        AND (SELECT defer_foreign_keys FROM pragma_defer_foreign_keys) = 1`),
     ];
     let started = performance.now();
     if (wal && !request.watched) {

@@ -58,7 +58,7 @@ export async function withRehearsalCopy<Result>(
     const copy = await reading(options.driver, file, async (source) => {
       const bytes = await databaseBytes(source);
       const rebuilt = 2 * (await largestTableBytes(source));
-      await requireSpace([{ folder: parent, bytes: options.copies * bytes + rebuilt + SURPLUS_BYTES }]);
+      requireSpace([{ folder: parent, bytes: options.copies * bytes + rebuilt + SURPLUS_BYTES }]);
       folder = await makeFolder(file, parent);
       return copyInto(source, join(folder, basename(file.canonicalPath)), folder, options);
     });

@@ -58,7 +58,7 @@ export async function keepAside(
     .map((ending) => ({ from: `${file.canonicalPath}${ending}`, to: `${name}${ending}` }))
     .filter(({ from }) => existsSync(from));
   const bytes = file.sizeBytes + file.walBytes + file.journalBytes;
-  await requireSpace([{ folder: file.folder, bytes }]);
+  requireSpace([{ folder: file.folder, bytes }]);
   await copyRaw(copies, signal);
   await syncFolder(file.folder);
   return copies.map(({ to }) => to);

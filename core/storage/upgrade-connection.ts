@@ -4,6 +4,7 @@ import { isSqliteError } from '../errors.js';
 import { backUpBeforeUpgrade, withdrawBackup } from './backup-policy.js';
 import { DamageCheck } from './damage-check.js';
 import { nameReadError } from './database-state.js';
+import { databaseBytes } from './free-space.js';
 import type { MigrationLock } from './migration-lock.js';
 import type { ChangeRequest } from './upgrade-request.js';
 import { interrupted, keptBusy, lockLost } from './upgrade-stops.js';
@@ -34,12 +35,14 @@ export class UpgradeConnection {
    */
   async secure(from: string): Promise<void> {
     const { settings, target, driver, logger, progress, signal, to, partials } = this.request;
-    this.check = await DamageCheck.begin(this.db, this.request);
+    const bytes = await databaseBytes(this.db);
+    this.check = await DamageCheck.begin(this.db, bytes, this.request);
     if (!('canonicalPath' in target)) return;
     this.backup = await backUpBeforeUpgrade(settings.backup, {
       driver,
       file: target,
       holder: this.db,
+      bytes,
       from,
       to,
       fullCheckBytes: settings.fullCheckBytes,

@@ -3,6 +3,7 @@ import type { Logger } from '../logger.js';
 import type { BackupPolicy } from './backup-policy.js';
 import type { DatabaseFile } from './database-file.js';
 import type { Holdings } from './database-inventory.js';
+import type { EarlyConnection } from './early-connection.js';
 import type { DatabaseState } from './database-state.js';
 import type { Attempt } from './history-row.js';
 import type { HistoryTable } from './history-table.js';
@@ -73,6 +74,8 @@ export interface ChangeRequest {
   readonly to: string;
   /** What was seen of unfinished copies, where many databases share that look. */
   readonly partials?: PartialFiles | undefined;
+  /** The connection on which the database was looked at before. */
+  readonly early?: EarlyConnection | undefined;
 }
 
 /** A database that is to be upgraded, with the part that the runner does not know. */

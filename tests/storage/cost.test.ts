@@ -137,7 +137,7 @@ describe('an upgrade', () => {
     await writeFiles(11, 20);
     const more = await upgrade(join(folder, 'more'));
     expect(more.length - few.length).toBe(10);
-    expect(few.length).toBeLessThanOrEqual(29);
+    expect(few.length).toBeLessThanOrEqual(25);
   });
 
   it('of a legacy file takes so many calls at most, of which the replay of the files is a part', async () => {
@@ -149,7 +149,7 @@ describe('an upgrade', () => {
       backup: false,
     } as const;
     const calls = await callsOf((driver) => upgradeDatabase({ ...options, driver }));
-    expect(calls.length).toBeLessThanOrEqual(106);
+    expect(calls.length).toBeLessThanOrEqual(103);
   });
 });
 

@@ -174,16 +174,19 @@ function interferingDriver(
 } {
   const scripts: string[] = [];
   let commits = 0;
+  let writes = false;
   const driver: DatabaseDriver = {
     name: 'interfering',
     async open(location, mode) {
       const db = await sqlite3Driver.open(location, mode);
-      if (mode !== 'create') return db;
+      if (mode === 'read-only') return db;
       return {
         location: db.location,
         async execute(sql, parameters) {
           const result = await db.execute(sql, parameters);
-          if (sql === 'COMMIT') await act((commits += 1));
+          // The first look is in a transaction as well, which only reads.
+          if (sql.startsWith('BEGIN')) writes = sql === 'BEGIN IMMEDIATE';
+          if (sql === 'COMMIT' && writes) await act((commits += 1));
           return result;
         },
         async executeScript(sql) {
