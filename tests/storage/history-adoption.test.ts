@@ -222,6 +222,21 @@ describe.each(otherDatabases)('a database of $title', (other) => {
   });
 });
 
+it('a history without the row of a file that the others build on is refused, and left as it is', async () => {
+  const knex = otherDatabase('knex 3');
+  await knex.make(place.path);
+  await place.run('DELETE FROM knex_migrations WHERE id = 1');
+  const refused = () =>
+    expect(adopt(migrationsOf(knex.files))).rejects.toMatchObject({
+      code: 'ADOPTION_MISMATCH',
+      message: expect.stringMatching(
+        /do not run one after the other on an empty database\..*no such table: users/,
+      ),
+      hint: expect.stringContaining('A file that they build on has no row'),
+    });
+  expect(await place.isUntouchedBy(refused)).toBe(true);
+});
+
 it('a row without a name is named by its place', async () => {
   const knex = otherDatabase('knex 3');
   await knex.make(place.path);
