@@ -461,6 +461,16 @@ describe('a large database with a log, which is looked at while the first file i
     expect(told.at(-1)).toBe('applied');
   });
 
+  it('is copied before, as it was', async () => {
+    await upgrade(migrationsOf(one));
+    await withLegacy(database, (connection) =>
+      connection.run('PRAGMA journal_mode = WAL; INSERT INTO t (a) VALUES (zeroblob(20000000));'),
+    );
+    const before = await dumpDatabase(database);
+    const { backup } = await upgrade(migrationsOf({ ...one, ...three }), { backup: {} });
+    expect(await dumpDatabase(backup ?? '')).toEqual({ ...before, journalMode: 'delete' });
+  });
+
   it('can be stopped while it is looked at', async () => {
     await upgrade(migrationsOf(one));
     await withLegacy(database, (connection) =>
