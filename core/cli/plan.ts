@@ -16,7 +16,7 @@ export function addPlan(program: Command): void {
   addSourceCommand(program, 'plan', {
     summary: 'say what an upgrade or a way back would do',
     description:
-      'Says what "up" would do, with --to what "to" would do, and with --down what "down" would do: each file in its order, with --json also its text. Refuses what they would refuse. Writes nothing anywhere.',
+      'Says what "up" would do, with --to what "to" would do, and with --down what "down" would do: each file in its order, with --json also its text. Refuses what they would refuse. Writes nothing anywhere. The plan of many databases is that of "up --all GLOB --dry-run".',
     examples: [
       'plan --database worlds.db',
       'plan --database worlds.db --to 9 --json',
