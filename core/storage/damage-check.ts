@@ -4,7 +4,10 @@ import type { ChangeRequest } from './upgrade-request.js';
 import { withInterrupt } from './verified-copy.js';
 
 /** From how many bytes on a check takes longer than it takes to begin one on a connection of its own. */
-const LARGE_BYTES = 16 * 1024 ** 2;
+const WORTH_BYTES = 1024 ** 2;
+
+/** Up to how many bytes all that a transaction changes of a database may stay in memory for as long as the check takes. */
+const HELD_BYTES = 16 * 1024 ** 2;
 
 /** A check goes through a database once, and finds little again that it has read. */
 const CACHED_PAGES = 100;
@@ -13,8 +16,9 @@ const CACHED_PAGES = 100;
  * The look for damage before the first commit of an upgrade.
  *
  * What a transaction writes into a write-ahead log is no part of the database until it is committed ("Write-Ahead
- * Logging"). So in a large database that has one, the check goes on beside the transaction, on a connection that sees what
- * the transaction found, and the commit waits for it. Everywhere else it is over before anything is written.
+ * Logging"), and with a rollback journal it stays in memory until then, where that is asked for ("PRAGMA cache_spill"). So
+ * the check goes on beside the transaction, on a connection that sees what the transaction found, and the commit waits for
+ * it. It is over before anything is written in a database that is large and has no log, and in one that is tiny.
  */
 export class DamageCheck {
   private constructor(private readonly running: Promise<IntegrityResult>) {
@@ -29,17 +33,19 @@ export class DamageCheck {
   static async begin(db: DatabaseBridge, bytes: number, request: ChangeRequest): Promise<DamageCheck> {
     const depth = bytes <= request.settings.fullCheckBytes ? 'full' : 'quick';
     const { target, driver, signal } = request;
-    if (!('canonicalPath' in target) || bytes < LARGE_BYTES || !(await hasLog(db))) {
+    const file = 'canonicalPath' in target && bytes >= WORTH_BYTES ? target : undefined;
+    const place = file === undefined ? undefined : await whereWrites(db, bytes);
+    if (file === undefined || place === undefined)
       return new DamageCheck(Promise.resolve(await lookForDamage(db, depth, request)));
-    }
     // A connection that may only read looks at no CHECK.
-    const own = await driver.open(target.canonicalPath, 'read-write');
+    const own = await driver.open(file.canonicalPath, 'read-write');
     const look = async (): Promise<IntegrityResult> => {
       try {
         await own.executeScript(`PRAGMA cache_size = ${CACHED_PAGES}`);
         return await withInterrupt(own, signal, () => lookForDamage(own, depth, request));
       } finally {
         await own.close();
+        if (place === 'memory') await db.executeScript('PRAGMA cache_spill = ON');
       }
     };
     return new DamageCheck(look());
@@ -55,9 +61,13 @@ export class DamageCheck {
   }
 }
 
-async function hasLog(db: DatabaseBridge): Promise<boolean> {
+/** Where what a transaction writes stays until it is committed; undefined where that can be the database itself. */
+async function whereWrites(db: DatabaseBridge, bytes: number): Promise<'log' | 'memory' | undefined> {
   const [row] = await db.query('PRAGMA journal_mode');
-  return row?.journal_mode === 'wal';
+  if (row?.journal_mode === 'wal') return 'log';
+  if (bytes > HELD_BYTES) return undefined;
+  await db.executeScript('PRAGMA cache_spill = OFF');
+  return 'memory';
 }
 
 async function lookForDamage(

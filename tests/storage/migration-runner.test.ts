@@ -415,26 +415,34 @@ it('a damaged database is refused before the first write', async () => {
   expect(await hashesIn(folder)).toEqual(bytes);
 });
 
-describe('a large database with a log, which is looked at while the first file is written,', () => {
+describe('a database that is looked at while the first file is written,', () => {
   const indexed = { ...one, '0002_two.sql': 'CREATE INDEX by_a ON t (a);' };
 
-  async function damaged(): Promise<void> {
+  async function damaged(mode: 'WAL' | 'DELETE', megabytes: number): Promise<void> {
     await upgrade(migrationsOf(indexed));
     await withLegacy(database, (connection) =>
       connection.run(
-        `PRAGMA journal_mode = WAL;
-         WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO t (a) SELECT randomblob(1000000) FROM n;
+        `PRAGMA journal_mode = ${mode};
+         WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${megabytes}) INSERT INTO t (a) SELECT randomblob(1000000) FROM n;
          PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX by_a ON t (id)' WHERE name = 'by_a'; PRAGMA writable_schema = OFF;`,
       ),
     );
   }
 
+  // More than the cache of a connection holds, unless it is told not to spill.
+  const rewritten = {
+    '0003_three.sql': "INSERT INTO t (a) VALUES ('three'); UPDATE t SET a = a || zeroblob(9);",
+  };
   it.each([
-    ['that can be carried out', three],
-    ['that cannot', { '0003_three.sql': 'INSERT INTO nowhere VALUES (1);' }],
-    ['in one transaction with the others', { ...three, '0004_four.sql': 'CREATE TABLE v (a);' }],
-  ])('is refused when it is damaged, whatever a file does %s', async (title, files) => {
-    await damaged();
+    ['that can be carried out', 'WAL', 20, three],
+    ['that cannot', 'WAL', 20, { '0003_three.sql': 'INSERT INTO nowhere VALUES (1);' }],
+    ['in one transaction with the others', 'WAL', 20, { ...three, '0004_four.sql': 'CREATE TABLE v (a);' }],
+    ['that rewrites all of it', 'DELETE', 8, rewritten],
+    ['that cannot be carried out', 'DELETE', 8, { '0003_three.sql': 'INSERT INTO nowhere VALUES (1);' }],
+    ['that rewrites all of a large one', 'DELETE', 20, rewritten],
+  ] as const)('is refused when it is damaged, whatever a file does %s, in the mode %s', async (...given) => {
+    const [title, mode, megabytes, files] = given;
+    await damaged(mode, megabytes);
     const { 'a.db': bytes } = await hashesIn(folder);
     const refused = upgrade(migrationsOf({ ...indexed, ...files }), {
       backup: {},
