@@ -5,8 +5,9 @@ import type { Measurement } from './workload.js';
 /** What the samples of one contestant came to. */
 export interface Result {
   readonly contestant: string;
-  readonly samples: number;
   readonly ms: Spread;
+  /** Of each round, in milliseconds. */
+  readonly rounds: readonly number[];
   /** Times the limit of the same round, with the same cut of transactions; undefined where the limit failed, as the next two. */
   readonly ratio: Spread | undefined;
   /** More than the limit of the same round, in milliseconds. */
@@ -43,8 +44,8 @@ export function resultsOf({ workload, samples }: Outcome): Result[] {
     return [
       {
         contestant,
-        samples: found.length,
         ms: spreadOf(found.map(({ ms }) => ms)),
+        rounds: found.map(({ ms }) => ms),
         ratio: beside((own, limits) => own.ms / limits.ms),
         overMs: beside((own, limits) => own.ms - limits.ms),
         memoryMiB: spreadOf(found.map(({ memoryMiB }) => memoryMiB)),
