@@ -116,7 +116,7 @@ export function goalsOf(results: Results): Goal[] {
     ...[100, 1000].flatMap((count) => [
       ratio(`nothing pending, ${counted(count)} applied, a folder`, `open-${count}`, 'folder', 1.25),
       ahead(`nothing pending, ${counted(count)} applied, a folder`, `open-${count}`, 'folder'),
-      ratio(`nothing pending, ${counted(count)} applied, values`, `open-${count}`, 'bundle', 1.1),
+      ratio(`nothing pending, ${counted(count)} applied, a bundle`, `open-${count}`, 'bundle', 1.1),
     ]),
     ...[10, 100, 1000].flatMap((count) => [
       ratio(`a fresh file, ${counted(count)} migrations`, `fresh-${count}`, 'folder', 1.2),

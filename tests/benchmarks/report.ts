@@ -136,8 +136,8 @@ ${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
   rollback journal, with EXTRA. The project itself, with a log, presses only the last commit of an upgrade onto the disk
   (NORMAL for those before) where the database is small, and so does the limit. A tool that leaves the pragmas to the program has each commit pressed;
   what that alone costs, a row of the limit shows. No copies are made, except where the copy is what is measured.
-- **A folder** means files that are found and read anew at each call, **values** that they were read once, as a bundle
-  has them. **Guards off** is \`countRows: false, fullCheckBytes: 0\`.
+- **A folder** means files that are found anew at each call, **a bundle** one module that \`upgrade-bridge bundle\` made of
+  them and that is loaded before the clock starts. **Guards off** is \`countRows: false, fullCheckBytes: 0\`.
 - Memory is the most that the process had during the section, above what it had before it. On Linux it is the peak that the
   system keeps of a process (\`VmHWM\`), set back when the section begins (\`/proc/self/clear_refs\`); elsewhere it is
   \`maxRSS\`. In the fleet it is looked at after the 1st, the 100th and the last database: **held** is what JavaScript holds

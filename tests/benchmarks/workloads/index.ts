@@ -3,7 +3,7 @@ import type { Workload } from '../workload.js';
 
 type Loader = readonly [name: string, load: () => Promise<Workload>];
 
-/** The project, over a folder of files and over migrations that were read once; with its guards and without them. */
+/** The project, over a folder of files and over a bundle; with its guards and without them. */
 const ours = ['folder', 'bundle', 'folderUnguarded', 'bundleUnguarded'];
 const READINGS = 1_000_000;
 
