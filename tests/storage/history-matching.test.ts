@@ -34,11 +34,15 @@ function row(values: Partial<OtherRow>): OtherRow {
 }
 
 function matched(...rows: readonly Partial<OtherRow>[]) {
+  return matchedWith(files, ...rows);
+}
+
+function matchedWith(migrations: typeof files, ...rows: readonly Partial<OtherRow>[]) {
   const history: OtherHistory = {
     ...{ tool: 'knex', title: 'knex', table: 'knex_migrations', companions: [] },
     ...{ rows: rows.map(row), inOrder: false, locked: false },
   };
-  const { matches, unmatched } = matchHistory(history, files);
+  const { matches, unmatched } = matchHistory(history, migrations);
   return { matches: matches.map(({ migration, by }) => [migration.version, by]), unmatched };
 }
 
@@ -115,6 +119,22 @@ describe('a row is matched', () => {
   it('by its checksum, where the name is another', () => {
     const { checksum } = files[1] ?? {};
     expect(matched({ name: 'whatever', checksum }).matches).toEqual([[2, 'checksum']]);
+  });
+
+  it('by its checksum only where one file alone has it', () => {
+    const sql = 'DELETE FROM cache;';
+    const twins = migrationsOf({ '0001_clear.sql': sql, '0002_clear_again.sql': sql });
+    expect(matchedWith(twins, { name: 'whatever', checksum: twins[0]?.checksum ?? '' })).toEqual({
+      matches: [],
+      unmatched: ['whatever: there is no such file'],
+    });
+  });
+
+  it('by its release only where it has no name', () => {
+    expect(matched({ version: '1.1.0', name: 'something else' })).toEqual({
+      matches: [],
+      unmatched: ['something else: there is no such file'],
+    });
   });
 
   it('by its release, with every file of it', () => {
