@@ -77,12 +77,14 @@ export function fleet(contestants: readonly string[]): Workload {
           }),
         figures: () => figures,
         async verify() {
-          for (const [index, path] of databases.entries()) {
-            if (index % EVERY === 0) await verifyContent(path, scripts, contestant.history);
+          const whole = databases.filter((_, index) => index % EVERY === 0);
+          for (const path of whole) await verifyContent(path, scripts, contestant.history);
+          const verifyOne = async (path: string): Promise<void> => {
             const db = await openBare(path, 'read-only');
             await verifyHistory(db, scripts, contestant.history);
             await db.close();
-          }
+          };
+          await inTurn(verifyOne)(databases, AT_ONCE, () => undefined);
         },
       };
     },

@@ -72,15 +72,7 @@ const fleet: readonly Loader[] = [
   [
     'fleet',
     async () =>
-      (await import('./fleet.js')).fleet([
-        'limit',
-        'limit-durable',
-        'upgradeAll',
-        'drizzle',
-        'umzug',
-        'kriasoft',
-        'knex',
-      ]),
+      (await import('./fleet.js')).fleet(['limit', 'upgradeAll', 'drizzle', 'umzug', 'kriasoft', 'knex']),
   ],
 ];
 const load: readonly Loader[] = [['load', async () => (await import('./load.js')).load]];
