@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { upgradeDatabase, type Migration } from '../../core/index.js';
-import { canDoNoHarm, effectOf, makesRules } from '../../core/storage/migration-effect.js';
+import { canDoNoHarm, effectOf, makesRules, mayAddCheck } from '../../core/storage/migration-effect.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import { migrationsOf } from '../support/migration-values.js';
 
@@ -169,5 +169,16 @@ describe('a loss that comes by a rule of the schema', () => {
       backup: false,
     });
     await expect(upgrade).rejects.toMatchObject({ code: 'ROWS_LOST', place: { filename: '0004_rows.sql' } });
+  });
+});
+
+describe('a CHECK', () => {
+  it.each([
+    ['ALTER TABLE t ADD COLUMN a CHECK (a > 0)', true],
+    ["ALTER TABLE t ADD COLUMN a DEFAULT ';' CONSTRAINT c CHECK (a <> '')", true],
+    ['CREATE TABLE t (a CHECK (a > 0))', false],
+    ['ALTER TABLE t ADD COLUMN a', false],
+  ])('may come to rows that are there by %s: %s', (sql, may) => {
+    expect(mayAddCheck(migration(sql))).toBe(may);
   });
 });
