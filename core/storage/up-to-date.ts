@@ -13,6 +13,7 @@ import {
   listFiles,
   listingSeal,
   readSealedHistory,
+  sealContext,
   type Seal,
   type SealContext,
   type SealedHistory,
@@ -156,11 +157,10 @@ async function identified(
 }
 
 async function contextOf({ historyTable, legacy, code = [] }: UpgradeOptions): Promise<SealContext> {
-  return {
-    historyTable: historyTableOf({ historyTable }),
+  return sealContext(historyTableOf({ historyTable }), {
     legacy,
     code: code.length === 0 ? '' : contentsOf(await identified(code)),
-  };
+  });
 }
 
 function upToDateReport(database: string, version: number, ms: number): UpgradeReport {

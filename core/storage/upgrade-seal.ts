@@ -15,9 +15,19 @@ const FILES_AT_ONCE = 32;
 /** What a program knows of migrations, besides their files. */
 export interface SealContext {
   readonly historyTable: HistoryTable;
-  readonly legacy: Readonly<Record<string, unknown>> | undefined;
-  /** What identifies the migrations in code that stand between the files of a folder. */
-  readonly code: string;
+  /** A hash over all of it. */
+  readonly known: string;
+}
+
+/** @param code what identifies the migrations in code that stand beside the others, as text */
+export function sealContext(
+  historyTable: HistoryTable,
+  { legacy, code }: { readonly legacy: Readonly<Record<string, unknown>> | undefined; readonly code: string },
+): SealContext {
+  return {
+    historyTable,
+    known: hash('sha256', JSON.stringify([FORMAT, historyTable.key, legacy ?? {}, code])),
+  };
 }
 
 /**
@@ -79,7 +89,7 @@ export function listingSeal(
   { version, listing }: { readonly version: number; readonly listing: string },
   { lines }: SealedHistory,
 ): string {
-  return sealed('listing', context, [String(version), listing, context.code, lines]);
+  return sealed('listing', context, [String(version), listing, lines]);
 }
 
 /** The hash that the digest of the migrations has together with a history. */
@@ -88,12 +98,11 @@ export function contentsSeal(
   { version, digest }: { readonly version: number; readonly digest: string },
   { lines }: SealedHistory,
 ): string {
-  return sealed('contents', context, [String(version), digest, context.code, lines]);
+  return sealed('contents', context, [String(version), digest, lines]);
 }
 
-function sealed(kind: string, { historyTable, legacy }: SealContext, parts: readonly string[]): string {
-  const about = JSON.stringify([FORMAT, kind, historyTable.key, legacy ?? {}]);
-  return hash('sha256', [about, ...parts].join('\0'));
+function sealed(kind: string, { known }: SealContext, parts: readonly string[]): string {
+  return hash('sha256', [kind, known, ...parts].join('\0'));
 }
 
 /** All of a row but its seal; of the texts that it keeps, which can be long, their length. */

@@ -18,6 +18,7 @@ import {
   listFiles,
   listingSeal,
   readSealedHistory,
+  sealContext,
   writeSeal,
   type SealContext,
 } from './upgrade-seal.js';
@@ -57,7 +58,7 @@ export async function resolveSource(source: MigrationSource): Promise<ResolvedSo
   const migrations = mergeMigrations(files, code);
   const legacy = source.legacy ?? {};
   refuseUnknownVersions(legacy, migrations);
-  const seal = { historyTable, legacy, code: contentsOf(code) };
+  const seal = sealContext(historyTable, { legacy, code: contentsOf(code) });
   const logger = moduleLogger(source.logger, 'upgrade');
   let replay: Promise<Replay> | undefined;
   const replayed = (): Promise<Replay> => (replay ??= replayMigrations({ driver, historyTable }, migrations));

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import {
+  bundleMigrations,
   openStorage,
   readMigrations,
   upgradeDatabase,
@@ -98,6 +99,11 @@ describe('a start with nothing to do', () => {
     expect(
       await callsOf((driver) => upgradeDatabase({ database, migrations, driver, rereadFiles: true })),
     ).toEqual(once);
+    const bundle = await bundleMigrations(migrations);
+    await rm(migrations, { recursive: true });
+    expect(await callsOf((driver) => upgradeDatabase({ database, migrations: bundle, driver }))).toEqual(
+      once,
+    );
   });
 
   it('of the world storage is one connection, which is set up in two calls', async () => {

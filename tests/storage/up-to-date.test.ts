@@ -8,7 +8,13 @@ import { join } from 'node:path';
 import { readMigrations, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { findUpToDate } from '../../core/storage/up-to-date.js';
-import { listFiles, listingSeal, readSealedHistory, writeSeal } from '../../core/storage/upgrade-seal.js';
+import {
+  listFiles,
+  listingSeal,
+  readSealedHistory,
+  sealContext,
+  writeSeal,
+} from '../../core/storage/upgrade-seal.js';
 import { copyDatabase, hashesIn } from '../support/database-copy.js';
 import { historyTable } from '../support/history-table.js';
 import { withLegacy } from '../support/legacy-driver.js';
@@ -185,7 +191,7 @@ describe('files are noticed', () => {
   it('by their text alone where every start is to read them, also behind a listing that tells nothing', async () => {
     await write('0002_two.sql', 'CREATE TABLE u (b TEXT);');
     const listing = await listFiles(migrations);
-    const context = { historyTable, legacy: undefined, code: '' };
+    const context = sealContext(historyTable, { legacy: undefined, code: '' });
     const db = await sqlite3Driver.open(database, 'read-write');
     try {
       const history = await readSealedHistory(db, historyTable);
