@@ -17,7 +17,7 @@ const titles: Readonly<Record<string, Title>> = {
   bundleUnguarded: { title: '**this project**, a bundle, guards off' },
   folderFirst: { title: '**this project**, a folder, the loading of what an upgrade needs included' },
   program: { title: "**this project**, a folder, and then a connection of the program's own" },
-  folderTogether: { title: "**this project**, `transaction: 'all'`" },
+  folderTogether: { title: "**this project**, `transaction: 'all'`, beside the limit of one transaction" },
   folderBetter: { title: '**this project**, a folder, on better-sqlite3' },
   upgradeAll: { title: '**this project**, `upgradeAll`' },
   storage: { title: '**this project**, `openStorage`' },
