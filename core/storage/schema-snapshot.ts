@@ -1,12 +1,8 @@
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import type { HistoryTable } from './history-table.js';
 import { foldName, isKeyword, tokenize, type Token } from './sql-tokens.js';
-import {
-  normaliseTokens,
-  parseTableDefinition,
-  type TableConstraint,
-  type TableDefinition,
-} from './table-definition.js';
+import { parseTableDefinition, type TableConstraint, type TableDefinition } from './table-definition.js';
+import { normaliseTokens } from './token-cursor.js';
 
 export interface TableSnapshot extends TableDefinition {
   readonly name: string;

@@ -1,4 +1,5 @@
-import { foldName, nameOf, tokenize, type Token } from './sql-tokens.js';
+import { foldName, nameOf, type Token } from './sql-tokens.js';
+import { columnName, normaliseTokens, splitAtCommas, TokenCursor } from './token-cursor.js';
 
 /** One column of a table, as its CREATE TABLE statement defines it. */
 export interface ColumnDefinition {
@@ -44,18 +45,6 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Tokens in one comparable form: words and quoted names without quotes and in lower case, one space between. */
-export function normaliseTokens(tokens: readonly Token[]): string {
-  return tokens
-    .filter((token) => token.kind !== 'comment')
-    .map((token) => {
-      if (token.kind === 'string') return token.text;
-      const name = nameOf(token);
-      return name === undefined ? token.text.toLowerCase() : foldName(name);
-    })
-    .join(' ');
-}
-
 const columnConstraintWords = new Set([
   'constraint',
   'primary',
@@ -75,15 +64,9 @@ const clockWords: readonly string[] = ['current_time', 'current_date', 'current_
 const tableConstraintWords = new Set(['constraint', 'primary', 'unique', 'check', 'foreign']);
 
 /** Reads a CREATE TABLE statement that SQLite has accepted before; such a text needs no checks of its own. */
-class DefinitionReader {
-  private readonly tokens: readonly Token[];
-  private position = 0;
+class DefinitionReader extends TokenCursor {
   private readonly columns: ColumnDefinition[] = [];
   private readonly constraints: TableConstraint[] = [];
-
-  constructor(private readonly sql: string) {
-    this.tokens = tokenize(sql).filter((token) => token.kind !== 'comment');
-  }
 
   read(): TableDefinition {
     while (this.position < this.tokens.length && !this.at('(')) this.position += 1;
@@ -112,54 +95,11 @@ class DefinitionReader {
     };
   }
 
-  private at(text: string): boolean {
-    const token = this.tokens[this.position];
-    return token?.kind !== 'string' && token?.text.toLowerCase() === text;
-  }
-
-  /** The current token as a keyword; empty where it is quoted or no word. */
-  private word(): string {
-    const token = this.tokens[this.position];
-    return token?.kind === 'word' ? token.text.toLowerCase() : '';
-  }
-
-  private take(...words: readonly string[]): boolean {
-    if (!words.includes(this.word())) return false;
-    this.position += 1;
-    return true;
-  }
-
   /** Whether a column's constraint begins here. A type may be called `generated`. */
   private atColumnConstraint(): boolean {
     const word = this.word();
     const next = this.tokens[this.position + 1]?.text.toLowerCase();
     return columnConstraintWords.has(word) && (word !== 'generated' || next === 'always');
-  }
-
-  private name(): string {
-    const token = this.tokens[this.position];
-    this.position += 1;
-    return token === undefined ? '' : (nameOf(token) ?? token.text);
-  }
-
-  /** The tokens of a parenthesis, without the outer pair. */
-  private parenthesis(): readonly Token[] {
-    const start = this.position + 1;
-    let depth = 0;
-    do {
-      if (this.at('(')) depth += 1;
-      else if (this.at(')')) depth -= 1;
-      this.position += 1;
-    } while (depth > 0 && this.position < this.tokens.length);
-    return this.tokens.slice(start, this.position - 1);
-  }
-
-  private textBetween(first: number, end: number): string {
-    const from = this.tokens[first];
-    const last = this.tokens[end - 1];
-    return from === undefined || last === undefined
-      ? ''
-      : this.sql.slice(from.start, last.start + last.text.length);
   }
 
   private conflictClause(): string {
@@ -362,19 +302,6 @@ class DefinitionReader {
       impliesParentKey: false,
     });
   }
-}
-
-/** The name that a token gives where a column is named, in lower case. */
-function columnName(token: Token | undefined): string {
-  return foldName(nameOf(token) ?? '');
-}
-
-function splitAtCommas(tokens: readonly Token[]): Token[][] {
-  const parts: Token[][] = [[]];
-  for (const token of tokens)
-    if (token.text === ',') parts.push([]);
-    else parts.at(-1)?.push(token);
-  return parts;
 }
 
 /**
