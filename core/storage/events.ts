@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-
 import type { Row, SqlValue } from '../database/database-bridge.js';
 import { isSqliteError } from '../errors.js';
 import { checkChat } from './chat-snapshots.js';
@@ -236,7 +234,7 @@ function streamsOf(events: readonly NewEvent[]): readonly Stream[] {
     const key = JSON.stringify([worldId, chatId]);
     const stream = streams.get(key) ?? { worldId, chatId, events: [] };
     streams.set(key, stream);
-    const id = event.id === undefined ? randomUUID() : idValue('event.id', event.id);
+    const id = event.id === undefined ? crypto.randomUUID() : idValue('event.id', event.id);
     if (ids.has(id)) {
       const problem = 'is given to two of the events that are to be appended';
       throw badValue(`event.id ${shown(id)}`, problem, 'Give each event an id of its own, or none.');

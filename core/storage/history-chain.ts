@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
-
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { UpgradeBridgeError } from '../errors.js';
+import { sha256 } from '../sha256.js';
 import {
   firstColumnNames,
   laterColumns,
@@ -20,9 +19,7 @@ export const chainedColumns = [
 
 /** The hash of one row over the hash of the row before it: a row that is changed, moved or taken out breaks the chain. */
 export function linkHash(previous: string, row: Row): string {
-  return createHash('sha256')
-    .update(JSON.stringify([previous, ...chainedColumns.map((name) => row[name] ?? null)]))
-    .digest('hex');
+  return sha256(JSON.stringify([previous, ...chainedColumns.map((name) => row[name] ?? null)]));
 }
 
 /** Chains the rows anew, as they are now: what somebody has accepted is protected from then on. */

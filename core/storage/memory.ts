@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-
 import type { Row, SqlValue } from '../database/database-bridge.js';
 import { exactly, optionalTextOf, rowNumberOf, textOf, timestampOf, type Timestamp } from './rows.js';
 import type { StorageSession } from './storage-session.js';
@@ -211,7 +209,7 @@ function parametersOf(message: NewMemoryMessage): readonly SqlValue[] {
     textValue('message.content', message.content),
     optionalTextValue('message.sender', message.sender) ?? null,
     optionalIdValue('message.chatId', message.chatId) ?? null,
-    message.messageId === undefined ? randomUUID() : idValue('message.messageId', message.messageId),
+    message.messageId === undefined ? crypto.randomUUID() : idValue('message.messageId', message.messageId),
     optionalIdValue('message.replyToMessageId', message.replyToMessageId) ?? null,
     timestampValue('message.createdAt', message.createdAt) ?? null,
   ];

@@ -1,5 +1,4 @@
-import { hash } from 'node:crypto';
-
+import { sha256 } from '../sha256.js';
 import type { Migration } from './migration.js';
 
 /** What identifies a migration: nothing else of it decides whether it is applied. */
@@ -10,7 +9,7 @@ const known = new WeakMap<readonly Identified[], string>();
 
 /** A hash over what identifies migrations, in the order of their versions. */
 export function digestOf(migrations: readonly Identified[]): string {
-  return known.get(migrations) ?? hash('sha256', contentsOf(migrations));
+  return known.get(migrations) ?? sha256(contentsOf(migrations));
 }
 
 /** Freezes a list and remembers its digest, so that a start with it computes nothing. */

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { createHash } from 'node:crypto';
 
 import { MigrationFileError, messageOf } from '../errors.js';
+import { sha256 } from '../sha256.js';
 
 /**
  * The bytes as text, without BOM and with LF line ends, so that an editor or git cannot change the checksum.
@@ -58,5 +58,5 @@ function lengthOfUtf8(bytes: Uint8Array): number {
 
 /** The SHA-256 of a migration's text as `Migration.sql` holds it, in lower-case hexadecimal. */
 export function checksumOf(sql: string): string {
-  return createHash('sha256').update(sql, 'utf8').digest('hex');
+  return sha256(sql);
 }

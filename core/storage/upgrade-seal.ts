@@ -1,8 +1,8 @@
-import { hash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
 
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
+import { sha256 } from '../sha256.js';
 import { systemErrorCode } from './file-system.js';
 import { firstColumnNames, type HistoryTable } from './history-table.js';
 
@@ -26,7 +26,7 @@ export function sealContext(
 ): SealContext {
   return {
     historyTable,
-    known: hash('sha256', JSON.stringify([FORMAT, historyTable.key, legacy ?? {}, code])),
+    known: sha256(JSON.stringify([FORMAT, historyTable.key, legacy ?? {}, code])),
   };
 }
 
@@ -70,7 +70,7 @@ export async function listFiles(folder: string): Promise<string | undefined> {
       figures.set([size, mtimeMs, ctimeMs], 3 * index);
       if (index % FILES_AT_ONCE === FILES_AT_ONCE - 1) await nextTurn();
     }
-    return hash('sha256', names.join('/')) + hash('sha256', figures);
+    return sha256(names.join('/')) + sha256(figures);
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
     return undefined;
@@ -102,7 +102,7 @@ export function contentsSeal(
 }
 
 function sealed(kind: string, { known }: SealContext, parts: readonly string[]): string {
-  return hash('sha256', [kind, known, ...parts].join('\0'));
+  return sha256([kind, known, ...parts].join('\0'));
 }
 
 /** All of a row but its seal; of the texts that it keeps, which can be long, their length. */

@@ -1,0 +1,8 @@
+/**
+ * The SHA-256 of bytes, or of a text in UTF-8, as lower-case hexadecimal digits.
+ *
+ * Node's module for it is loaded with the first one: a process that only imports the package loads without it.
+ */
+export function sha256(content: string | NodeJS.ArrayBufferView): string {
+  return process.getBuiltinModule('node:crypto').hash('sha256', content);
+}
