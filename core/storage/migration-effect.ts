@@ -36,6 +36,7 @@ function effectOfStatement(all: readonly Token[]): MigrationEffect {
   const tokens = all.filter(({ kind }) => kind !== 'comment');
   const has = (...words: string[]): boolean => tokens.some((token) => isKeyword(token, ...words));
   const [verb, object] = tokens;
+  if (tokens.some(isOfTemporary)) return 'anything';
   if (isKeyword(verb, 'CREATE') && isKeyword(object, 'TRIGGER', 'VIEW')) return 'objects';
   if (isKeyword(verb, 'CREATE') && isKeyword(object, 'INDEX')) return 'objects';
   // A unique index can be the key that a reference was waiting for, which then shows what it breaks.
@@ -55,6 +56,11 @@ function effectOfTable(tokens: readonly Token[]): MigrationEffect {
   return filled !== -1 && (body === -1 || filled < body) ? 'rows' : 'objects';
 }
 
+/** Whether a name stands in the database that is gone with the connection, as in `CREATE TRIGGER temp.changed`. */
+function isOfTemporary({ text }: Token, index: number, tokens: readonly Token[]): boolean {
+  return tokens[index + 1]?.text === '.' && unquoted(text) === 'temp';
+}
+
 function isBeyond({ kind, text }: Token): boolean {
   return (kind === 'word' || kind === 'quoted-name' || kind === 'string') && beyond.test(unquoted(text));
 }
@@ -65,10 +71,10 @@ function unquoted(text: string): string {
 
 /**
  * SQL that says whether rows that are added or changed can do no more than be there: no trigger, no foreign key, no
- * ON CONFLICT REPLACE and no virtual table is in the schema, nor the word for one.
+ * ON CONFLICT REPLACE and no virtual table is in the schema, nor the word for one, and nothing temporary on the connection.
  */
 export const plainTables = `NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' OR sql LIKE '%references%'
-  OR sql LIKE '%replace%' OR sql LIKE 'create%virtual%')`;
+  OR sql LIKE '%replace%' OR sql LIKE 'create%virtual%') AND NOT EXISTS (SELECT 1 FROM sqlite_temp_schema)`;
 
 /**
  * Whether nothing that is in the database can suffer from a migration, so that nothing need be counted before and after it.
@@ -77,7 +83,8 @@ export const plainTables = `NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type =
  */
 export function canDoNoHarm(migration: Migration, plain: boolean): boolean {
   const effect = effectOf(migration);
-  return effect === 'objects' || (effect !== 'anything' && plain);
+  // What a file makes rules of stands before the rows that it writes.
+  return effect === 'objects' || (effect !== 'anything' && plain && !makesRules(migration));
 }
 
 /** The same, with the database asked. */

@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { upgradeDatabase, type Migration } from '../../core/index.js';
+import { upgradeConnection, upgradeDatabase, type Migration } from '../../core/index.js';
+import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { canDoNoHarm, effectOf, makesRules, mayAddCheck } from '../../core/storage/migration-effect.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import { migrationsOf } from '../support/migration-values.js';
@@ -21,6 +22,7 @@ describe('a statement by its words', () => {
     'CREATE VIEW v AS SELECT * FROM t',
     'CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM u; END',
     'ALTER TABLE t ADD COLUMN c TEXT NOT NULL DEFAULT 1',
+    'CREATE TABLE weather (temp REAL)',
     '/* why */ ALTER TABLE t ADD c',
   ])('adds objects: %s', (sql) => {
     expect(effectOf(migration(sql))).toBe('objects');
@@ -66,6 +68,11 @@ describe('a statement by its words', () => {
     'ALTER TABLE t ADD COLUMN c AS (a) VIRTUAL',
     'ALTER TABLE t RENAME TO add',
     'ALTER TABLE t DROP COLUMN add',
+    'CREATE TABLE temp.t (a)',
+    'CREATE TABLE "Temp" . t AS SELECT 1',
+    "CREATE VIEW 'temp'.v AS SELECT 1",
+    'CREATE TRIGGER temp.r AFTER INSERT ON t BEGIN DELETE FROM u; END',
+    'CREATE UNIQUE INDEX temp.i ON t (a)',
     'CREATE TEMPORARY TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END',
     'CREATE VIRTUAL TABLE t USING fts5(a)',
     'PRAGMA foreign_key_check',
@@ -100,6 +107,13 @@ describe('rows that are added', () => {
       true,
       false,
     ]);
+  });
+
+  it('can do harm after a rule that stands in the same file', () => {
+    const [file] = migrationsOf({
+      '0001_a.sql': 'CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM u; END; INSERT INTO t VALUES (1);',
+    });
+    expect(file === undefined ? undefined : canDoNoHarm(file, true)).toBe(false);
   });
 
   it.each([
@@ -169,6 +183,53 @@ describe('a loss that comes by a rule of the schema', () => {
       backup: false,
     });
     await expect(upgrade).rejects.toMatchObject({ code: 'ROWS_LOST', place: { filename: '0004_rows.sql' } });
+  });
+
+  it.each([
+    [
+      'ROWS_LOST',
+      'a trigger that stands before the rows',
+      'CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM u; END; INSERT INTO t VALUES (1);',
+    ],
+    [
+      'FOREIGN_KEYS_BROKEN',
+      'a key that stands before the rows',
+      'CREATE TABLE v (a REFERENCES u(a)); INSERT INTO v VALUES (9);',
+    ],
+    [
+      'LEFT_BEHIND',
+      'a temporary trigger',
+      'CREATE TRIGGER temp.r AFTER INSERT ON t BEGIN DELETE FROM u; END;',
+    ],
+  ])('is refused (%s) where it comes with the file itself: %s', async (code, _title, sql) => {
+    const database = join(folder, 'a.db');
+    const tables = {
+      '0001_tables.sql': 'CREATE TABLE t (a); CREATE TABLE u (a PRIMARY KEY); INSERT INTO u VALUES (1);',
+    };
+    const options = { database, backup: false as const };
+    await upgradeDatabase({ ...options, migrations: migrationsOf(tables) });
+    const files = { ...tables, '0002_rule.sql': sql, '0003_rows.sql': 'INSERT INTO t VALUES (2);', ...last };
+    await expect(upgradeDatabase({ ...options, migrations: migrationsOf(files) })).rejects.toMatchObject({
+      code,
+      place: { filename: '0002_rule.sql' },
+    });
+  });
+
+  it('is noticed where a trigger of the caller hangs on the connection alone', async () => {
+    const db = await sqlite3Driver.open(':memory:', 'create');
+    try {
+      const tables = {
+        '0001_tables.sql': 'CREATE TABLE t (a); CREATE TABLE u (a); INSERT INTO u VALUES (1);',
+      };
+      await upgradeConnection(db, { migrations: migrationsOf(tables) });
+      await db.executeScript('CREATE TEMP TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM u; END');
+      const files = { ...tables, '0002_rows.sql': 'INSERT INTO t VALUES (2);', ...last };
+      const upgrade = upgradeConnection(db, { migrations: migrationsOf(files) });
+      await expect(upgrade).rejects.toMatchObject({ code: 'LEFT_BEHIND' });
+      expect(await db.query('SELECT a FROM u')).toEqual([{ a: 1 }]);
+    } finally {
+      await db.close();
+    }
   });
 });
 
