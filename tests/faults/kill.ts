@@ -40,8 +40,10 @@ interface Killed {
   readonly database: string;
   readonly folder: string;
   readonly upgrade: TracedUpgrade;
-  /** The call in which it died, which was not carried out. */
+  /** The call in which it died, which was not carried out; the last one it made where it died in none or in another. */
   readonly last: TracedCall | undefined;
+  /** Whether `last` is the call in which it was to die. */
+  readonly asAsked: boolean;
 }
 
 async function killAt(
@@ -58,17 +60,28 @@ async function killAt(
 async function killOpening(database: string, point: Point, flags: readonly string[]): Promise<Killed> {
   const folder = dirname(database);
   const upgrade = await traceUpgrade(database, { flags, killAt: point });
-  const last = callsIn(folder, upgrade.calls).at(-1);
-  return { database, folder, upgrade, last };
+  const calls = callsIn(folder, upgrade.calls);
+  const asked = calls.find((call) => call.result === undefined && isAt(point, call, upgrade.calls));
+  return { database, folder, upgrade, last: asked ?? calls.at(-1), asAsked: asked !== undefined };
+}
+
+/**
+ * Whether a call in which a process died is the one that is meant. Several can be without a result: each thread may have
+ * been in one, and strace sometimes shows the one that it killed a second time, in a thread that did nothing.
+ */
+function isAt({ call, when }: Point, { name, thread }: TracedCall, calls: readonly TracedCall[]): boolean {
+  return (
+    name === call && calls.filter((each) => each.name === name && each.thread === thread).length === when
+  );
 }
 
 /** Why a process did not die where it should have; undefined when it did. */
-function missed({ upgrade: { end, calls }, last }: Killed, point: Point): string | undefined {
+function missed({ upgrade: { end, calls }, last, asAsked }: Killed): string | undefined {
   if (end.hung) return 'the process hung';
   if (end.signal !== 'SIGKILL') return `the process was not killed: ${end.lines.at(-1) ?? ''} ${end.stderr}`;
-  const count = calls.filter(({ name, thread }) => name === point.call && thread === last?.thread).length;
-  if (last?.name === point.call && last.result === undefined && count === point.when) return undefined;
-  return `it was killed at ${String(last?.name)}, the ${count}th`;
+  if (asAsked) return undefined;
+  const count = calls.filter(({ name, thread }) => name === last?.name && thread === last.thread).length;
+  return `it was killed at ${String(last?.name)}, the ${count}th of its thread`;
 }
 
 /** Half of what a killed process was about to write gets into the file; of a byte, nothing. */
@@ -131,7 +144,7 @@ async function killEverywhere(settings: Settings, kind: Kind): Promise<Finding> 
       const name = `killed at ${describePoint(point)}, ${scenario.name}`;
       const folder = join(settings.folder, `killed-${inspectors.indexOf(inspector)}`);
       const killed = await killAt(folder, scenario, point, flagsOf(scenario));
-      const miss = missed(killed, point);
+      const miss = missed(killed);
       if (miss !== undefined) {
         failures.push(`${name}: ${miss}`);
         return;
@@ -189,7 +202,7 @@ async function killRecovery(settings: Settings, journal: Journal): Promise<Findi
         const name = `killed at ${describePoint(point)} and again at ${describePoint(next)}, ${scenario.name}`;
         await start();
         const twice = await killOpening(database, next, flagsOf(scenario));
-        const miss = missed(twice, next);
+        const miss = missed(twice);
         if (miss !== undefined) failures.push(`${name}: ${miss}`);
         second += 1;
         await removeLock(database);
