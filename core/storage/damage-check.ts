@@ -6,8 +6,11 @@ import { withInterrupt } from './verified-copy.js';
 /** From how many bytes on a check takes longer than it takes to begin one on a connection of its own. */
 const WORTH_BYTES = 1024 ** 2;
 
-/** Up to how many bytes all that a transaction changes of a database may stay in memory for as long as the check takes. */
+/** Up to how many bytes of a database all that a transaction changes may stay in memory for as long as the check takes. */
 const HELD_BYTES = 16 * 1024 ** 2;
+
+/** Much more than is written in that time: a bound for a transaction that makes many times more than there was. */
+const HELD_KIB = 256 * 1024;
 
 /** A check goes through a database once, and finds little again that it has read. */
 const CACHED_PAGES = 100;
@@ -45,7 +48,7 @@ export class DamageCheck {
         return await withInterrupt(own, signal, () => lookForDamage(own, depth, request));
       } finally {
         await own.close();
-        if (place === 'memory') await db.executeScript('PRAGMA cache_spill = ON');
+        if (place === 'memory') await db.executeScript('PRAGMA cache_spill = 1');
       }
     };
     return new DamageCheck(look());
@@ -66,7 +69,8 @@ async function whereWrites(db: DatabaseBridge, bytes: number): Promise<'log' | '
   const [row] = await db.query('PRAGMA journal_mode');
   if (row?.journal_mode === 'wal') return 'log';
   if (bytes > HELD_BYTES) return undefined;
-  await db.executeScript('PRAGMA cache_spill = OFF');
+  // Inside a transaction the number takes effect, and OFF does not.
+  await db.executeScript(`PRAGMA cache_spill = -${HELD_KIB}`);
   return 'memory';
 }
 

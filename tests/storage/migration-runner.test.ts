@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { upgradeDatabase, type Migration, type ProgressEvent, type UpgradeReport } from '../../core/index.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
-import type { Row } from '../../core/database/database-bridge.js';
+import type { DatabaseDriver, Row } from '../../core/database/database-bridge.js';
 import { hashesIn } from '../support/database-copy.js';
 import { dumpDatabase } from '../support/database-dump.js';
 import { withLegacy } from '../support/legacy-driver.js';
@@ -453,6 +453,48 @@ describe('a database that is looked at while the first file is written,', () => 
     expect(await history()).toEqual(['1 applied migration', '2 applied migration']);
     expect(await rows("SELECT count(*) FROM t WHERE a = 'three'")).toEqual([{ 'count(*)': '0' }]);
     expect((await readdir(folder)).filter((name) => !name.startsWith('a.db-'))).toEqual(['a.db']);
+  });
+
+  it('is not written to before the look is over, where it has no log', async () => {
+    await upgrade(migrationsOf(indexed));
+    await withLegacy(database, (connection) =>
+      connection.run(
+        `PRAGMA journal_mode = DELETE;
+         WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8) INSERT INTO t (a) SELECT zeroblob(1000000) FROM n;`,
+      ),
+    );
+    const written = async (): Promise<bigint> => (await stat(database, { bigint: true })).mtimeNs;
+    const before = await written();
+    let meanwhile: bigint | undefined;
+    let goOn: (() => void) | undefined;
+    const isWritten = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const driver: DatabaseDriver = {
+      name: 'slow to look',
+      async open(location, mode) {
+        const db = await sqlite3Driver.open(location, mode);
+        const query: typeof db.query = db.query.bind(db);
+        const executeScript = db.executeScript.bind(db);
+        return Object.assign(db, {
+          query: async (...call: Parameters<typeof query>) => {
+            if (call[0] === 'PRAGMA integrity_check') await isWritten;
+            return query(...call);
+          },
+          executeScript: async (sql: string) => {
+            await executeScript(sql);
+            if (!sql.includes('UPDATE t')) return;
+            meanwhile ??= await written();
+            goOn?.();
+          },
+        });
+      },
+    };
+    await upgrade(migrationsOf({ ...indexed, '0003_three.sql': 'UPDATE t SET a = a || zeroblob(9);' }), {
+      driver,
+    });
+    expect(meanwhile).toBe(before);
+    expect(await written()).not.toBe(before);
   });
 
   it('is told to be whole before it is told that the file is applied', async () => {
