@@ -6,6 +6,7 @@ import { forEachAtOnce, workers } from './support/at-once.js';
 import { withInspectors } from './support/inspector.js';
 import { everyNth, type Check, type Finding, type Part, type Settings } from './support/part.js';
 import {
+  callsAt,
   describePoint,
   endOfBackup,
   flagsOf,
@@ -93,8 +94,8 @@ async function failEverywhere(settings: Settings, { kind, error, lasting }: Fail
       const code =
         /"code":"(\w+)"/.exec(end.lines.at(-1) ?? '')?.[1] ?? (end.code === 0 ? 'went on' : 'crashed');
       codes.set(code, (codes.get(code) ?? 0) + 1);
-      if (!calls.some(({ result }) => result !== undefined && result < 0))
-        failures.push(`${name}: no call failed`);
+      if (!callsAt(folder, point, calls).some(({ result }) => result !== undefined && result < 0))
+        failures.push(`${name}: this call did not fail`);
       const lock = `${database}.lock`;
       if (existsSync(lock)) {
         // Where the lock's removal is what failed, the next one waits until it is stale.

@@ -7,6 +7,7 @@ import { type Inspector, withInspectors } from './support/inspector.js';
 import { everyNth, type Check, type Finding, type Part, type Settings } from './support/part.js';
 import { keepCase } from './support/places.js';
 import {
+  callsAt,
   callsIn,
   describePoint,
   endOfBackup,
@@ -60,19 +61,11 @@ async function killAt(
 async function killOpening(database: string, point: Point, flags: readonly string[]): Promise<Killed> {
   const folder = dirname(database);
   const upgrade = await traceUpgrade(database, { flags, killAt: point });
-  const calls = callsIn(folder, upgrade.calls);
-  const asked = calls.find((call) => call.result === undefined && isAt(point, call, upgrade.calls));
-  return { database, folder, upgrade, last: asked ?? calls.at(-1), asAsked: asked !== undefined };
-}
-
-/**
- * Whether a call in which a process died is the one that is meant. Several can be without a result: each thread may have
- * been in one, and strace sometimes shows the one that it killed a second time, in a thread that did nothing.
- */
-function isAt({ call, when }: Point, { name, thread }: TracedCall, calls: readonly TracedCall[]): boolean {
-  return (
-    name === call && calls.filter((each) => each.name === name && each.thread === thread).length === when
-  );
+  // Several calls can be without a result: each thread may have been in one, and strace sometimes shows the one that it
+  // killed a second time, in a thread that did nothing.
+  const asked = callsAt(folder, point, upgrade.calls).find(({ result }) => result === undefined);
+  const last = asked ?? callsIn(folder, upgrade.calls).at(-1);
+  return { database, folder, upgrade, last, asAsked: asked !== undefined };
 }
 
 /** Why a process did not die where it should have; undefined when it did. */

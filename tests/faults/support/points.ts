@@ -49,6 +49,22 @@ export function pointsOf(folder: string, calls: readonly TracedCall[]): Point[] 
   return points;
 }
 
+/** The calls on files of a folder that have the number of a point in their thread, whichever it is: strace reaches these. */
+export function callsAt(
+  folder: string,
+  { call, when }: CallNumber,
+  calls: readonly TracedCall[],
+): TracedCall[] {
+  const counts = new Map<number, number>();
+  const numbered = calls.filter(({ name, thread }) => {
+    if (name !== call) return false;
+    const count = (counts.get(thread) ?? 0) + 1;
+    counts.set(thread, count);
+    return count === when;
+  });
+  return callsIn(folder, numbered);
+}
+
 /** A folder with a copy of the scenario's database and nothing else. */
 export async function freshCase(folder: string, scenario: Scenario): Promise<string> {
   await rm(folder, { recursive: true, force: true });
