@@ -114,6 +114,8 @@ export class LegacyBridge implements Bridge {
   readonly surveyAtOnce = async (db: DatabaseBridge): Promise<UpgradeWork | undefined> => {
     const { historyTable } = this.source;
     const managed = this.readable ? await readManagedState(db, historyTable) : undefined;
+    // A history that was as it should be, and is no more, may have been changed since.
+    if (this.readable && managed === undefined) this.trusted = false;
     this.readable = managed !== undefined;
     const plain =
       managed === undefined ? await readPlainState(db, historyTable, this.surveyed?.plain) : undefined;

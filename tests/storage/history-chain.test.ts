@@ -10,6 +10,7 @@ import {
   type ProgressEvent,
   type UpgradeOptions,
 } from '../../core/index.js';
+import type { DatabaseDriver } from '../../core/database/database-bridge.js';
 import { checksumOf } from '../../core/storage/migration-text.js';
 import { appliedTwice, findTampering } from '../../core/storage/history-chain.js';
 import { hashesIn } from '../support/database-copy.js';
@@ -160,6 +161,32 @@ describe.each(cases)('the history, in $journal mode, by $driver.name,', ({ journ
       for (const attempt of [upgradeDatabase, planUpgrade])
         await expect(attempt(source())).rejects.toMatchObject({ code: 'TAMPERED_HISTORY' });
       expect(await hashesIn(scratch.folder)).toEqual(before);
+    });
+
+    it('is looked at again where a row was taken out between the first look and the lock', async () => {
+      await upgradeDatabase(source());
+      await scratch.write({ '005_five.sql': 'CREATE TABLE five (a);' });
+      let isDone = false;
+      const meddling: DatabaseDriver = {
+        ...driver,
+        async open(location, mode) {
+          const db = await driver.open(location, mode);
+          const execute: typeof db.execute = db.execute.bind(db);
+          return Object.assign(db, {
+            execute: async (...call: Parameters<typeof execute>) => {
+              if (call[0] === 'BEGIN IMMEDIATE' && !isDone) {
+                isDone = true;
+                await scratch.run('DELETE FROM schema_migrations WHERE version = 3; DROP TABLE three');
+              }
+              return execute(...call);
+            },
+          });
+        },
+      };
+      await expect(upgradeDatabase({ ...source(), driver: meddling })).rejects.toMatchObject({
+        code: 'TAMPERED_HISTORY',
+      });
+      expect(await scratch.objects()).not.toContain('table five');
     });
 
     it('tells that the newest row got another number', async () => {
