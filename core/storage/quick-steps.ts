@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
-import { rollBack } from '../database/transaction.js';
+import { rollBack, withTransaction } from '../database/transaction.js';
 import { DatabaseError, isSqliteError, messageOf } from '../errors.js';
+import { readUserVersion } from './database-state.js';
 import { attemptAt, type Attempt } from './history-row.js';
 import { historyScript } from './history-table.js';
 import { effectOf } from './migration-effect.js';
@@ -205,10 +206,23 @@ export class QuickSteps {
     this.loose = false;
   }
 
-  /** Presses onto the disk what was committed, where no other commit follows that would ("PRAGMA wal_checkpoint"). */
+  /**
+   * Presses onto the disk what was committed, where no other commit follows that would: with one that changes nothing. A
+   * checkpoint is not enough: beside a reader of what was there before, it has nothing to carry over and leaves the log alone.
+   */
   async press(): Promise<void> {
     if (!this.loose) return;
-    await this.course.db.executeScript('PRAGMA synchronous = EXTRA; PRAGMA wal_checkpoint(PASSIVE)');
+    const { db } = this.course;
+    await db.executeScript('PRAGMA synchronous = EXTRA');
+    try {
+      await withTransaction(db, async () => {
+        await db.executeScript(`PRAGMA user_version = ${await readUserVersion(db)}`);
+      });
+    } catch (error) {
+      if (!isSqliteError(error, 'SQLITE_BUSY')) throw error;
+      // Another program writes. It is not waited for: what is to be told is why the upgrade ended.
+      await db.executeScript('PRAGMA wal_checkpoint(PASSIVE)');
+    }
     this.loose = false;
   }
 }
