@@ -22,6 +22,10 @@ export function openBundle(bundle: MigrationBundle, options: MigrationFileOption
       hint: 'Another version of this package wrote it: write it anew with the one that reads it (upgrade-bridge bundle).',
     });
   if (!Array.isArray(migrations)) throw bad('The bundle of migrations holds no list of migrations.');
+  const entries: readonly unknown[] = migrations;
+  const stranger = entries.findIndex((each) => typeof each !== 'object' || each === null);
+  if (stranger !== -1)
+    throw bad(`An entry of the bundle of migrations is no migration: ${shown(entries[stranger])}.`);
   const opened = bundle.migrations.map((each) => {
     const migration = migrationOf(each.filename, bundledText(each), options);
     if (each.down === undefined) return migration;

@@ -258,6 +258,7 @@ describe('a bundle that is not as it was written is refused before anything is d
     ],
     ['no text', (bundle) => withFirst(bundle, { sql: undefined })],
     ['one taken out', (bundle) => ({ ...bundle, migrations: bundle.migrations.slice(1) })],
+    ['an empty entry', (bundle) => ({ ...bundle, migrations: [null, ...bundle.migrations] })],
     ['no list', (bundle) => ({ ...bundle, migrations: {} })],
     ['another digest', (bundle) => ({ ...bundle, digest: digits })],
     ['a later format', (bundle) => ({ ...bundle, format: 2 })],
