@@ -29,6 +29,7 @@ export interface PragmaOptions {
  * The journal mode stays as it is. Not to be called inside a transaction, where SQLite ignores some of these.
  *
  * @throws UpgradeBridgeError `PRAGMA_REFUSED` when a setting did not take
+ * @throws DatabaseError when the database cannot be read, on a full disk for one
  * @throws InvalidOptionError when an option cannot be used
  */
 export async function applyPragmas(db: DatabaseBridge, options: PragmaOptions = {}): Promise<void> {
@@ -126,6 +127,8 @@ async function setPragma(db: DatabaseBridge, name: string, value: number): Promi
   try {
     await db.execute(`PRAGMA ${name} = ${value}`);
   } catch (error) {
+    // SQLite reads the schema for some settings, and may find that the file cannot be read: that is not about the setting.
+    if (error instanceof DatabaseError && error.sqliteCode !== 'SQLITE_ERROR') throw error;
     throw refused(db, name, value, 'refused', error);
   }
   const found = await pragmaValue(db, name);

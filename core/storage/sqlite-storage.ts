@@ -148,7 +148,8 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await applyPragmas(db, options);
   } catch (error) {
     if (isOwn) await db.close();
-    throw error;
+    const { nameReadError } = await import('./database-state.js');
+    throw nameReadError(error, db.location);
   }
   const session = new StorageSession(db, moduleLogger(options.logger, 'storage'));
   return {

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import type { DatabaseBridge } from '../../core/database/database-bridge.js';
@@ -50,6 +52,20 @@ describe.each(journalModes)('the settings of a connection to a database in %s mo
     await expect(
       db.execute("INSERT INTO world_chats (id, world_id, name) VALUES ('c', 'nowhere', 'C')"),
     ).rejects.toMatchObject({ sqliteCode: 'SQLITE_CONSTRAINT' });
+  });
+
+  test('fail for what is wrong with the file where that is what SQLite finds', async () => {
+    const path = `${storage.path}-text`;
+    await writeFile(path, 'This is no database. '.repeat(100));
+    const text = await sqlite3Driver.open(path, 'read-write');
+    try {
+      await expect(applyPragmas(text)).rejects.toMatchObject({
+        code: 'DATABASE_ERROR',
+        sqliteCode: 'SQLITE_NOTADB',
+      });
+    } finally {
+      await text.close();
+    }
   });
 
   test('are refused inside a transaction, where SQLite would ignore them', async () => {
