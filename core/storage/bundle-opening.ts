@@ -22,14 +22,12 @@ export function openBundle(bundle: MigrationBundle, options: MigrationFileOption
       hint: 'Another version of this package wrote it: write it anew with the one that reads it (upgrade-bridge bundle).',
     });
   if (!Array.isArray(migrations)) throw bad('The bundle of migrations holds no list of migrations.');
-  const entries: readonly unknown[] = migrations;
-  const stranger = entries.findIndex((each) => typeof each !== 'object' || each === null);
-  if (stranger !== -1)
-    throw bad(`An entry of the bundle of migrations is no migration: ${shown(entries[stranger])}.`);
   const opened = bundle.migrations.map((each) => {
-    const migration = migrationOf(each.filename, bundledText(each), options);
+    const sql = bundledText(each);
+    const migration = migrationOf(each.filename, sql, options);
     if (each.down === undefined) return migration;
-    return { ...migration, down: downOf(each.down.filename, bundledText(each.down), options) };
+    const back = bundledText(each.down);
+    return { ...migration, down: downOf(each.down.filename, back, options) };
   });
   if (digestOf(opened) !== digest)
     throw bad(
@@ -44,7 +42,7 @@ export function openBundle(bundle: MigrationBundle, options: MigrationFileOption
  * @throws MigrationFileError (BAD_BUNDLE) when it is not the one that was bundled
  */
 export function bundledText(file: BundledText): string {
-  const { filename, sql, checksum }: Unchecked<BundledText> = file;
+  const { filename, sql, checksum } = fieldsOf(file);
   if (typeof filename !== 'string' || typeof sql !== 'string')
     throw bad(`An entry of the bundle of migrations has no name or no text: ${shown(file)}.`);
   const found = checksumOf(sql);
@@ -53,6 +51,10 @@ export function bundledText(file: BundledText): string {
     `${filename} is not as it was bundled: the SHA-256 of its text is ${found}; expected ${shown(checksum)}.`,
     { file: filename },
   );
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
 /** What JSON or a caller without types may hold. */

@@ -257,6 +257,7 @@ describe('a bundle that is not as it was written is refused before anything is d
       (bundle) => withFirst(bundle, { down: { filename: '0001_notes.down.sql', sql: '', checksum: digits } }),
     ],
     ['no text', (bundle) => withFirst(bundle, { sql: undefined })],
+    ['null in place of a way back', (bundle) => withFirst(bundle, { down: null })],
     ['one taken out', (bundle) => ({ ...bundle, migrations: bundle.migrations.slice(1) })],
     ['an empty entry', (bundle) => ({ ...bundle, migrations: [null, ...bundle.migrations] })],
     ['no list', (bundle) => ({ ...bundle, migrations: {} })],
