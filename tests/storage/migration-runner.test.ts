@@ -455,6 +455,20 @@ describe('a database that is looked at while the first file is written,', () => 
     expect((await readdir(folder)).filter((name) => !name.startsWith('a.db-'))).toEqual(['a.db']);
   });
 
+  it.each([
+    ['WAL', 20],
+    ['DELETE', 8],
+  ] as const)(
+    'is refused before a file is kept that others wait behind, in the mode %s',
+    async (mode, megabytes) => {
+      await damaged(mode, megabytes);
+      const refused = upgrade(migrationsOf({ ...indexed, ...three, '0004_four.sql': 'CREATE TABLE v (a);' }));
+      await expect(refused).rejects.toMatchObject({ code: 'DAMAGED_DATABASE' });
+      expect(await history()).toEqual(['1 applied migration', '2 applied migration']);
+      expect(await rows("SELECT count(*) FROM t WHERE a = 'three'")).toEqual([{ 'count(*)': '0' }]);
+    },
+  );
+
   it('is not written to before the look is over, where it has no log', async () => {
     await upgrade(migrationsOf(indexed));
     await withLegacy(database, (connection) =>
