@@ -1,7 +1,7 @@
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { LocalBridge } from '../../../core/database/database-bridge.js';
+import type { DatabaseDriver, LocalBridge } from '../../../core/database/database-bridge.js';
 import { numberOf, withBare } from '../bare.js';
 import type { Workload } from '../workload.js';
 import { databaseIn, makeFull } from './full-database.js';
@@ -33,17 +33,22 @@ export function copies(readingCount: number): Workload {
   };
 }
 
+type CopyFiles = (source: LocalBridge, target: string, signal: undefined) => Promise<void>;
+
 /** As before an upgrade: the copy is made while another connection keeps writers away, and its log is folded into it. */
-async function copyLocked(source: LocalBridge, target: string): Promise<void> {
-  const { sqlite3Driver } = await import('../../../core/database/sqlite3-bridge.js');
-  const { copyLockedFiles } = await import('../../../core/storage/locked-copy.js');
+async function copyLocked(
+  driver: DatabaseDriver,
+  copyFiles: CopyFiles,
+  source: LocalBridge,
+  target: string,
+): Promise<void> {
   await writeFile(target, '');
-  const holder = await sqlite3Driver.open(source.location, 'read-write');
+  const holder = await driver.open(source.location, 'read-write');
   await holder.execute('BEGIN IMMEDIATE');
-  await copyLockedFiles(source, target, undefined);
+  await copyFiles(source, target, undefined);
   await holder.execute('ROLLBACK');
   await holder.close();
-  const copy = await sqlite3Driver.open(target, 'read-write');
+  const copy = await driver.open(target, 'read-write');
   await copy.executeScript('PRAGMA synchronous = OFF');
   await copy.query('PRAGMA journal_mode = DELETE');
   await copy.close();
@@ -61,13 +66,16 @@ async function copyingWith(
     return async () => (await createBackup(database, { folder })).path;
   }
   const { sqlite3Driver } = await import('../../../core/database/sqlite3-bridge.js');
+  const { copyLockedFiles } = await import('../../../core/storage/locked-copy.js');
+  // An upgrade has loaded the driver long before it copies.
+  await (await sqlite3Driver.open(':memory:', 'create')).close();
   return async () => {
     if (contestant === 'file') {
       await copyFile(database, target);
       return target;
     }
     const db = await sqlite3Driver.open(database, 'read-only');
-    if (contestant === 'locked') await copyLocked(db, target);
+    if (contestant === 'locked') await copyLocked(sqlite3Driver, copyLockedFiles, db, target);
     else if (contestant === 'vacuum') await db.execute('VACUUM INTO ?', [target]);
     else await db.backupTo(target);
     await db.close();
