@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import type { BundleReport } from '../index.js';
 import { addOutputCommand, perform } from './command.js';
@@ -31,10 +31,16 @@ export function addBundle(program: Command): void {
   })
     .argument('<folder>', 'the folder of SQL files', path)
     .requiredOption('--out <file>', 'the file: .js, .mjs, .cjs, .ts, .mts or .json', once(path))
-    .option('--check', 'write nothing, and say whether the file is what the folder makes');
+    .option('--check', 'write nothing, and say whether the file is what the folder makes')
+    .addOption(new Option('--migrations <folder>').hideHelp().argParser(refuseFolderAsOption));
   addHistoryTableOption(command).action((folder: string, options: BundleCommandOptions) =>
     perform(options, (output) => bundle(folder, options, output)),
   );
+}
+
+/** Other commands have this option, and may be given what this one writes. */
+function refuseFolderAsOption(folder: string): never {
+  throw new InvalidArgumentError(`The folder is named without an option: "bundle ${folder} --out FILE".`);
 }
 
 async function bundle(folder: string, options: BundleCommandOptions, output: Output): Promise<number> {

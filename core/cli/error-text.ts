@@ -22,7 +22,7 @@ export function errorText(error: unknown): ErrorText {
   if (error instanceof DatabaseError)
     return {
       code: error.code,
-      message: `SQLite reported: ${error.message} (${error.sqliteCode}).`,
+      message: `SQLite reported: ${error.message.replace(/\.$/, '')} (${error.sqliteCode}).`,
       hint: error.hint,
     };
   if (isNamed(error)) return { code: error.code, message: error.message, hint: error.hint };

@@ -134,7 +134,7 @@ export async function refuseDamage(
   if (result.damage.length > 0)
     throw new UnreadableDatabaseError(
       'DAMAGED_DATABASE',
-      `The database ${db.location} is damaged: ${result.damage.slice(0, 3).join('; ')}.`,
+      `The database "${db.location}" is damaged: ${result.damage.slice(0, 3).join('; ')}.`,
       {
         hint: 'Nothing was changed. Restore a backup, or save what can be read with the ".recover" command of the sqlite3 shell.',
       },

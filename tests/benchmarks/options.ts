@@ -45,7 +45,7 @@ function contestantsOf({ contestants, limits = {} }: Workload, only: string | un
 export async function readOptions(): Promise<Chosen | undefined> {
   const { workload, only, rounds, out, help } = parsed();
   if (help === true) {
-    console.log(usage);
+    console.log(`${usage}\n\n${await namesOf(workloadNames)}`);
     return undefined;
   }
   if (rounds !== undefined && !/^[1-9]\d*$/.test(rounds))
@@ -65,6 +65,13 @@ export async function readOptions(): Promise<Chosen | undefined> {
   }
   const isPart = [workload, only, rounds].some((option) => option !== undefined);
   return { workloads, rounds: rounds === undefined ? undefined : Number(rounds), out, isPart };
+}
+
+/** What can be named: the workloads, and the contestants of all of them. */
+async function namesOf(workloads: readonly string[]): Promise<string> {
+  const found = await Promise.all(workloads.map(findWorkload));
+  const contestants = new Set(found.flatMap((each) => each.contestants));
+  return `Workloads: ${workloads.join(', ')}\nContestants: ${[...contestants].join(', ')}`;
 }
 
 function parsed() {

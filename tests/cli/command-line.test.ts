@@ -22,6 +22,11 @@ describe('a wrong command line', () => {
       ['verify', '--database', 'worlds.db', '--check'],
       /^Unknown option '--check'\.$/,
     ],
+    [
+      'the folder of a bundle as an option',
+      ['bundle', '--migrations', 'good', '--out', 'bundle.mjs'],
+      /The folder is named without an option: "bundle good --out FILE"\.$/,
+    ],
     ['no database', ['up'], /^The option --database is missing\.$/],
     ['an empty database', ['up', '--database', ''], /The path is empty\.$/],
     ['an option where the path should be', ['up', '--database', '--verbose'], /A path is missing/],

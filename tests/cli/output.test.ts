@@ -65,6 +65,13 @@ Code:  DATABASE_ERROR
     );
   });
 
+  test('ends its sentence once, whether the message under it is a sentence or not', () => {
+    for (const message of ['disk I/O error', '"a.db" could not be read or written: disk I/O error.'])
+      expect(told(new DatabaseError(message, 'SQLITE_IOERR', { hint: 'Check the disk.' }))).toContain(
+        'disk I/O error (SQLITE_IOERR).\n',
+      );
+  });
+
   test('that no one foresaw says what to do', () => {
     expect(told(new TypeError('x is not a function'))).toBe(
       `Error: Something happened that should not: x is not a function

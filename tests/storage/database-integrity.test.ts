@@ -62,7 +62,7 @@ describe('a full check', () => {
       expect((await checkIntegrity(db, 'full')).damage).toEqual(['row 1 missing from index i']);
       await expect(refuseDamage(db, 'full')).rejects.toMatchObject({
         code: 'DAMAGED_DATABASE',
-        message: 'The database :memory: is damaged: row 1 missing from index i.',
+        message: 'The database ":memory:" is damaged: row 1 missing from index i.',
       });
       await expect(refuseDamage(db, 'quick')).resolves.toMatchObject({ damage: [] });
     });
