@@ -43,11 +43,24 @@ const ascii = {
   }),
 };
 
+/** What the package's own migrations come to, as the very modules that are published find it. */
+const preparedMigrations = {
+  name: 'prepared-migrations',
+  async generateBundle() {
+    const { prepareMigrations } = await import(`${compiled}storage/prepared-migrations.js`);
+    const { sqlite3Driver } = await import(`${compiled}database/sqlite3-bridge.js`);
+    const { historyTableOf } = await import(`${compiled}storage/history-table.js`);
+    const place = { driver: sqlite3Driver, historyTable: historyTableOf({}) };
+    const prepared = await prepareMigrations(fileURLToPath(new URL('migrations', import.meta.url)), place);
+    this.emitFile({ type: 'asset', fileName: 'worlds.json', source: JSON.stringify(prepared) });
+  },
+};
+
 export default {
   input: { index: `${compiled}index.js`, 'cli/main': `${compiled}cli/main.js` },
   // What is installed beside the package, and what Node has.
   external: (name) => !/^[./]/.test(name),
-  plugins: [compilersMaps, ascii],
+  plugins: [compilersMaps, ascii, preparedMigrations],
   output: {
     dir: 'dist',
     chunkFileNames: '[name].js',

@@ -34,6 +34,8 @@ export interface UnmanagedState {
   readonly schema: SchemaSnapshot;
   /** The histories of other tools in which there is a row. */
   readonly others: readonly OtherHistory[];
+  /** The SQLite that reads the database, where it was asked (`sqliteIdentity`). */
+  readonly sqlite?: string | undefined;
 }
 
 /** Where the history should be stands something else. */

@@ -68,7 +68,7 @@ export class LegacyBridge implements Bridge {
 
   /** Says what a probed database is; the files are replayed only where its schema has to be weighed. */
   async recognise(probed: ProbedState): Promise<DatabaseState> {
-    const replay = needsReplay(probed) ? await this.source.replayed() : nothingReplayed;
+    const replay = needsReplay(probed) ? await this.source.replayed(probed.sqlite) : nothingReplayed;
     return recogniseDatabase(probed, replay, this.source.legacy);
   }
 

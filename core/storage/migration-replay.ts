@@ -1,10 +1,10 @@
-import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge.js';
+import type { DatabaseBridge, DatabaseDriver, Row } from '../database/database-bridge.js';
 import { tryTransaction, withTransaction } from '../database/transaction.js';
 import { isSqliteError, messageOf, MigrationFailedError } from '../errors.js';
 import type { HistoryTable } from './history-table.js';
 import { lendConnection } from './migration-connection.js';
 import type { Migration, MigrationConnection } from './migration.js';
-import { SchemaLog } from './schema-log.js';
+import { SchemaLog, schemasAfter } from './schema-log.js';
 import { emptySchema, type SchemaSnapshot } from './schema-snapshot.js';
 
 /** One file carried out on an empty database: the schema before it and after it. */
@@ -171,9 +171,32 @@ async function replayTogether(
  * @throws MigrationFailedError when a file does not run on what the files before it made
  */
 export async function replayMigrations(
-  { driver, historyTable }: ReplayPlace,
+  place: ReplayPlace,
   migrations: readonly Migration[],
 ): Promise<Replay> {
+  return replayOf(migrations, await readReplay(place, migrations));
+}
+
+/** The replay of files, of what each of them was found to change. */
+export function replayOf(migrations: readonly Migration[], changes: readonly Row[]): Replay {
+  const schemas = schemasAfter(changes);
+  const steps = migrations.map((migration, index) => ({
+    migration,
+    before: schemas[index - 1] ?? emptySchema,
+    after: schemas[index] ?? emptySchema,
+  }));
+  return { steps, final: schemas.at(-1) ?? emptySchema };
+}
+
+/**
+ * Finds out what each file changes in a database that is empty at first, as rows of `SchemaLog`.
+ *
+ * @throws MigrationFailedError when a file does not run on what the files before it made
+ */
+export async function readReplay(
+  { driver, historyTable }: ReplayPlace,
+  migrations: readonly Migration[],
+): Promise<readonly Row[]> {
   const db = await driver.open(':memory:', 'create');
   try {
     const log = new SchemaLog(historyTable);
@@ -184,13 +207,7 @@ export async function replayMigrations(
         done += together;
       else done = await replayNext(db, historyTable, log, migrations);
     }
-    const schemas = await log.read(db);
-    const steps = migrations.map((migration, index) => ({
-      migration,
-      before: schemas[index - 1] ?? emptySchema,
-      after: schemas[index] ?? emptySchema,
-    }));
-    return { steps, final: schemas.at(-1) ?? emptySchema };
+    return await log.read(db);
   } finally {
     await db.close();
   }

@@ -38,20 +38,24 @@ export class SchemaLog {
     return Number(row?.steps);
   }
 
-  /** The schema after each step. */
-  async read(db: DatabaseBridge): Promise<SchemaSnapshot[]> {
-    const rows = await db.query(
+  /** What the steps have changed: the rows that each added or took away, and one more for the step itself. */
+  read(db: DatabaseBridge): Promise<readonly Row[]> {
+    return db.query(
       `SELECT step, gone, place, type, name, tbl_name, sql FROM ${this.changes} ORDER BY step, gone DESC`,
     );
-    const schemas: SchemaSnapshot[] = [];
-    const standing = new Map<number, Row>();
-    for (const [index, row] of rows.entries()) {
-      if (row.gone === 1) standing.delete(Number(row.place));
-      else if (row.gone === 0) standing.set(Number(row.place), row);
-      if (rows[index + 1]?.step === row.step) continue;
-      const inOrder = [...standing].sort(([left], [right]) => left - right).map(([, each]) => each);
-      schemas.push(schemaOf(inOrder, schemas.at(-1) ?? emptySchema));
-    }
-    return schemas;
   }
+}
+
+/** The schema after each step, of what a log has read. */
+export function schemasAfter(changes: readonly Row[]): SchemaSnapshot[] {
+  const schemas: SchemaSnapshot[] = [];
+  const standing = new Map<number, Row>();
+  for (const [index, row] of changes.entries()) {
+    if (row.gone === 1) standing.delete(Number(row.place));
+    else if (row.gone === 0) standing.set(Number(row.place), row);
+    if (changes[index + 1]?.step === row.step) continue;
+    const inOrder = [...standing].sort(([left], [right]) => left - right).map(([, each]) => each);
+    schemas.push(schemaOf(inOrder, schemas.at(-1) ?? emptySchema));
+  }
+  return schemas;
 }

@@ -56,6 +56,28 @@ function remembered<Value>(known: Map<string, Value>, sql: string, read: (sql: s
   return value;
 }
 
+/** What statements of a schema mean, by their texts. */
+export interface StatementMeanings {
+  readonly definitions: Readonly<Record<string, TableDefinition>>;
+  readonly meanings: Readonly<Record<string, string>>;
+}
+
+/** Says what the statements in rows of `schemaRows` mean. */
+export function meaningsOf(rows: readonly Row[]): StatementMeanings {
+  const texts = (...types: readonly string[]): string[] =>
+    rows.filter(({ type }) => types.includes(String(type))).map(({ sql }) => String(sql));
+  return {
+    definitions: Object.fromEntries(texts('table').map((sql) => [sql, parseTableDefinition(sql)])),
+    meanings: Object.fromEntries(texts('index', 'trigger', 'view').map((sql) => [sql, meaningOf(sql)])),
+  };
+}
+
+/** Takes over what `meaningsOf` has found out elsewhere, so that it is found out no second time. */
+export function rememberMeanings(known: StatementMeanings): void {
+  for (const [sql, definition] of Object.entries(known.definitions)) definitions.set(sql, definition);
+  for (const [sql, meaning] of Object.entries(known.meanings)) meanings.set(sql, meaning);
+}
+
 /** The statement in one comparable form: words that change nothing are left out. */
 function meaningOf(sql: string): string {
   const tokens = tokenize(sql).filter((token) => token.kind !== 'comment' && token.kind !== 'semicolon');

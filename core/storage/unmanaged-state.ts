@@ -2,6 +2,7 @@ import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { nameReadError, type UnmanagedState } from './database-state.js';
 import { firstColumnNames, type HistoryTable } from './history-table.js';
 import { keepsOtherHistory, type FoundTable } from './other-history-reading.js';
+import { sqliteIdentity } from './prepared-migrations.js';
 import { schemaOf } from './schema-snapshot.js';
 import { foldName } from './sql-tokens.js';
 
@@ -36,6 +37,7 @@ export async function readPlainState(
     userVersion: Number(rows[0]?.user_version),
     schema: schemaOf(own, known?.schema),
     others: [],
+    sqlite: String(rows[0]?.sqlite),
     rows,
   };
 }
@@ -44,7 +46,7 @@ export async function readPlainState(
 async function readEverything(db: DatabaseBridge): Promise<readonly Row[]> {
   try {
     return await db.query(
-      `SELECT user_version, s.type, s.name, s.tbl_name, s.sql, CASE WHEN s.type = 'table' AND s.sql NOT LIKE 'create virtual %'
+      `SELECT user_version, ${sqliteIdentity} AS sqlite, s.type, s.name, s.tbl_name, s.sql, CASE WHEN s.type = 'table' AND s.sql NOT LIKE 'create virtual %'
          THEN (SELECT json_group_array(lower(c.name)) FROM pragma_table_xinfo(s.name) AS c) END AS columns
        FROM pragma_user_version LEFT JOIN main.sqlite_schema AS s ORDER BY s.rowid`,
     );

@@ -12,6 +12,7 @@ import { contentsOf, digestOf } from './migration-digest.js';
 import { readMigrations, refuseHistoryWrites } from './migration-files.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
 import type { Migration } from './migration.js';
+import { preparedReplay, readPrepared } from './prepared-migrations.js';
 import type { Migrations, MigrationSource } from './upgrade-options.js';
 import {
   contentsSeal,
@@ -35,8 +36,12 @@ export interface ResolvedSource {
   /** The listing of the folder before its files were read; undefined where there is none. */
   readonly listing: string | undefined;
   readonly logger: Logger;
-  /** What the migrations make. They are replayed once, when it is first asked for. */
-  readonly replayed: () => Promise<Replay>;
+  /**
+   * What the migrations make. They are replayed once, when it is first asked for, unless they were when the package was built.
+   *
+   * @param sqlite which SQLite the database is opened with (`sqliteIdentity`), where that is known
+   */
+  readonly replayed: (sqlite?: string) => Promise<Replay>;
   /** The names that drizzle keeps beside the files, by the time of the migration; read once, when first asked for. */
   readonly drizzleJournal: () => Promise<ReadonlyMap<string, string>>;
 }
@@ -53,7 +58,9 @@ export async function resolveSource(source: MigrationSource): Promise<ResolvedSo
   const historyTable = historyTableOf(source);
   // Before the files: one that changes in between is then noticed at the next start.
   const listing = typeof source.migrations === 'string' ? await listFiles(source.migrations) : undefined;
-  const files = await migrationsOf(source.migrations, historyTable);
+  const prepared =
+    typeof source.migrations === 'string' ? readPrepared(source.migrations, historyTable) : undefined;
+  const files = prepared?.migrations ?? (await migrationsOf(source.migrations, historyTable));
   const code = mergeMigrations(source.code ?? []);
   const migrations = mergeMigrations(files, code);
   const legacy = source.legacy ?? {};
@@ -61,7 +68,11 @@ export async function resolveSource(source: MigrationSource): Promise<ResolvedSo
   const seal = sealContext(historyTable, { legacy, code: contentsOf(code) });
   const logger = moduleLogger(source.logger, 'upgrade');
   let replay: Promise<Replay> | undefined;
-  const replayed = (): Promise<Replay> => (replay ??= replayMigrations({ driver, historyTable }, migrations));
+  const replayed = (sqlite?: string): Promise<Replay> =>
+    (replay ??=
+      prepared !== undefined && code.length === 0 && sqlite === prepared.sqlite
+        ? Promise.resolve(preparedReplay(prepared))
+        : replayMigrations({ driver, historyTable }, migrations));
   let journal: Promise<ReadonlyMap<string, string>> | undefined;
   const drizzleJournal = (): Promise<ReadonlyMap<string, string>> =>
     (journal ??= journalOf(source.migrations));

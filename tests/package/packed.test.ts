@@ -132,6 +132,9 @@ describe('the packed package', () => {
     expect(
       files.filter((file) => /\.(ts|tsx|sql|js|map)$/.test(file) && !/^(dist|migrations)\b/.test(file)),
     ).toEqual([]);
+    expect(files.filter((file) => file.endsWith('.json'))).toEqual(
+      expect.arrayContaining(['package.json', join('dist', 'worlds.json')]),
+    );
     const scripts = files.filter((file) => file.endsWith('.js'));
     for (const script of scripts) expect(files).toContain(`${script}.map`);
     expect(scripts.sort()).toEqual(

@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { Row } from '../database/database-bridge.js';
+import { systemErrorCode } from './file-system.js';
+import type { HistoryTable } from './history-table.js';
+import { withDigest } from './migration-digest.js';
+import { readMigrations } from './migration-files.js';
+import { readReplay, replayOf, type Replay, type ReplayPlace } from './migration-replay.js';
+import type { Migration } from './migration.js';
+import { meaningsOf, rememberMeanings, type StatementMeanings } from './schema-snapshot.js';
+import { worldMigrationsDir } from './world-migrations.js';
+
+/** Where the build leaves what it has found out. Beside the sources there is none, and everything is found out anew. */
+const preparedFile = fileURLToPath(new URL('worlds.json', import.meta.url));
+
+/**
+ * What reading a folder of migrations and replaying them comes to: found out when the package was built, so that no program
+ * has to find it out again. It says nothing of its own: wherever what it was made of is not the same, it is left alone.
+ */
+export interface PreparedMigrations {
+  /** The SQLite on which they were replayed, as `sqlite_source_id()` tells it: another one may write a schema in another way. */
+  readonly sqlite: string;
+  /** The key of the table that the files may not write, and that is no part of a schema. */
+  readonly historyTable: string;
+  readonly migrations: readonly Migration[];
+  /** What the replay noted: see `readReplay`. */
+  readonly changes: readonly Row[];
+  readonly meanings: StatementMeanings;
+}
+
+/** The SQL that asks SQLite which one it is, as an expression. */
+export const sqliteIdentity = 'sqlite_source_id()';
+
+/** Finds out what is to be known of a folder of migrations. */
+export async function prepareMigrations(
+  folder: string,
+  { driver, historyTable }: ReplayPlace,
+): Promise<PreparedMigrations> {
+  const migrations = await readMigrations(folder, { historyTable: historyTable.name });
+  const changes = await readReplay({ driver, historyTable }, migrations);
+  const db = await driver.open(':memory:', 'create');
+  try {
+    const [row] = await db.query(`SELECT ${sqliteIdentity} AS sqlite`);
+    const sqlite = String(row?.sqlite);
+    return { sqlite, historyTable: historyTable.key, migrations, changes, meanings: meaningsOf(changes) };
+  } finally {
+    await db.close();
+  }
+}
+
+/**
+ * What was prepared of a folder; undefined where nothing was, and where any file of the folder is not what it was made of.
+ * Every file is read: the one difference to `readMigrations` is that nothing more is done with a text that is known.
+ */
+export function readPrepared(
+  folder: string,
+  historyTable: HistoryTable,
+  file = preparedFile,
+): PreparedMigrations | undefined {
+  if (folder !== worldMigrationsDir) return undefined;
+  try {
+    const found: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (!isPrepared(found) || found.historyTable !== historyTable.key) return undefined;
+    return isMadeOf(found, folder) ? { ...found, migrations: withDigest(found.migrations) } : undefined;
+  } catch (error) {
+    // Nothing was prepared; or a file of the folder cannot be read, which `readMigrations` calls by its name.
+    if (systemErrorCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/** What the migrations make, as it was found when they were prepared. */
+export function preparedReplay({ migrations, changes, meanings }: PreparedMigrations): Replay {
+  rememberMeanings(meanings);
+  return replayOf(migrations, changes);
+}
+
+/** The file is written by the build alone, and this tells that it is that file. */
+function isPrepared(value: unknown): value is PreparedMigrations {
+  return typeof value === 'object' && value !== null && 'changes' in value && 'meanings' in value;
+}
+
+/** Whether a folder has these files and no others. */
+function isMadeOf({ migrations }: PreparedMigrations, folder: string): boolean {
+  const texts = new Map(
+    migrations.flatMap(({ filename, sql, down }) => [
+      [filename, sql] as const,
+      ...(down === undefined ? [] : [[down.filename, down.sql] as const]),
+    ]),
+  );
+  const names = readdirSync(folder).filter((name) => /\.sql$/i.test(name));
+  return names.length === texts.size && names.every((name) => isText(join(folder, name), texts.get(name)));
+}
+
+/** Looks before it opens: opening a named pipe would wait for ever. */
+function isText(path: string, text: string | undefined): boolean {
+  return text !== undefined && statSync(path).isFile() && readFileSync(path, 'utf8') === text;
+}
