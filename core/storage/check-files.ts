@@ -8,7 +8,7 @@ import type { MigrationFileOptions } from './migration-files.js';
 import { textOf } from './migration-text.js';
 import type { Statement } from './migration.js';
 import { checkScript, splitStatements } from './sql-script.js';
-import { eachToken, foldName, isKeyword, nameOf, tokenize } from './sql-tokens.js';
+import { foldName, isKeyword, nameOf, tokenize } from './sql-tokens.js';
 
 /** What the last statement of a check must do. */
 export type Expectation =
@@ -136,7 +136,7 @@ const valueHint =
 function sectionsOf(sql: string, file: string): Section[] {
   const sections: Section[] = [];
   let hasStatement = false;
-  for (const { kind, text, line, start } of eachToken(sql)) {
+  for (const { kind, text, line, start } of tokenize(sql)) {
     const current = sections.at(-1);
     if (kind !== 'comment') {
       if (kind !== 'semicolon' && current === undefined)

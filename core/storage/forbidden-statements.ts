@@ -12,32 +12,43 @@ export interface Refusal {
 
 type Reasons = Readonly<Record<string, Refusal>>;
 
+/** What is to be known of a file besides the statement. */
+export interface StatementTerms {
+  /** Whether the file runs outside of a transaction. */
+  readonly noTransaction: boolean;
+  /** The table that holds the history, which no file may write. */
+  readonly historyTable: string;
+  /** Whether the file names what no statement may call or write. */
+  readonly names: boolean;
+}
+
 /**
  * Why a statement may not run in a migration, or undefined where it may.
  *
  * Pure: looks at the words of the statement alone.
  *
- * @param statement its text, and its tokens without comments
- * @param noTransaction whether the file runs outside of a transaction
- * @param historyTable the table that holds the history, which no file may write
+ * @param tokens those of the statement, without comments
  */
 export function forbiddenStatement(
-  { sql, tokens }: { readonly sql: string; readonly tokens: readonly Token[] },
-  noTransaction: boolean,
-  historyTable: string,
+  tokens: readonly Token[],
+  { noTransaction, historyTable, names }: StatementTerms,
 ): Refusal | undefined {
   return (
     forbiddenVerb(tokens, noTransaction) ??
-    (suspicious.test(sql) ? forbiddenCall(tokens) : undefined) ??
-    (suspicious.test(sql) || mentions(sql, historyTable)
-      ? forbiddenWrite(tokens, historyTable)
-      : undefined) ??
+    (names ? (forbiddenCall(tokens) ?? forbiddenWrite(tokens, historyTable)) : undefined) ??
     (noTransaction ? needlessDirective(tokens) : undefined)
   );
 }
 
-/** The names that no statement may call or write: a text without any of them need not be looked at word by word. */
-const suspicious = /load_extension|pragma_optimize|sqlite_(?:temp_)?(?:schema|master)/i;
+/**
+ * Whether a text names what no statement may call or write. Where it does not, its statements need not be looked at word
+ * by word.
+ */
+export function namesForbidden(sql: string, historyTable: string): boolean {
+  return forbiddenNames.test(sql) || mentions(sql, historyTable);
+}
+
+const forbiddenNames = /load_extension|pragma_optimize|sqlite_(?:temp_)?(?:schema|master)/i;
 
 /** Whether a name can stand in a text. One with a quote in it is written in many ways, so that it always can. */
 function mentions(sql: string, name: string): boolean {

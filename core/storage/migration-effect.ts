@@ -1,6 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import type { Migration } from './migration.js';
-import { foldName, isKeyword, tokenize, type Token } from './sql-tokens.js';
+import { isKeyword, tokenize, type Token } from './sql-tokens.js';
 
 /**
  * What the statements of a file can do at most, by their words alone:
@@ -28,25 +28,41 @@ export function effectOf({ statements, code }: Pick<Migration, 'statements' | 'c
 const effects = new WeakMap<Migration['statements'], MigrationEffect>();
 
 function effectOfStatements(statements: Migration['statements']): MigrationEffect {
-  const found = new Set(statements.map(({ sql }) => effectOfStatement(tokenize(sql))));
-  return (['anything', 'rows', 'values'] as const).find((effect) => found.has(effect)) ?? 'objects';
+  const found = statements.map(({ sql }) => effectOfPlain(sql) ?? effectOfTokens(sql));
+  return (['anything', 'rows', 'values'] as const).find((effect) => found.includes(effect)) ?? 'objects';
 }
 
-function effectOfStatement(all: readonly Token[]): MigrationEffect {
-  const tokens = all.filter(({ kind }) => kind !== 'comment');
+/** The same of the most frequent forms of statements, without a look at each token; undefined for any other. */
+export function effectOfPlain(sql: string): MigrationEffect | undefined {
+  if (doubtful.test(sql)) return undefined;
+  if (/^create[ \n]+(?:view|index)[ \n]/i.test(sql)) return 'objects';
+  if (/^create[ \n]+table[ \n]+(?:if[ \n]+not[ \n]+exists[ \n]+)?\w+[ \n]*\(/i.test(sql)) return 'objects';
+  if (/^alter[ \n]+table[ \n]+\w+[ \n]+add[ \n](?!.*(?:rename|drop))/is.test(sql)) return 'objects';
+  if (/^insert[ \n]+into[ \n]/i.test(sql)) return 'rows';
+  return /^update[ \n]+\w+[ \n]+set[ \n]/i.test(sql) ? 'values' : undefined;
+}
+
+/** Comments, and letters that can be those of a word that leaves a doubt. */
+const doubtful = /--|\/\*|replace|references|rollback|temp|virtual|sqlite_|pragma_/i;
+
+export function effectOfTokens(sql: string): MigrationEffect {
+  const tokens = tokenize(sql).filter(({ kind }) => kind !== 'comment');
   const has = (...words: string[]): boolean => tokens.some((token) => isKeyword(token, ...words));
   const [verb, object] = tokens;
   if (tokens.some(isOfTemporary)) return 'anything';
-  if (isKeyword(verb, 'CREATE') && isKeyword(object, 'TRIGGER', 'VIEW')) return 'objects';
-  if (isKeyword(verb, 'CREATE') && isKeyword(object, 'INDEX')) return 'objects';
-  // A unique index can be the key that a reference was waiting for, which then shows what it breaks.
-  if (isKeyword(verb, 'CREATE') && isKeyword(object, 'UNIQUE')) return 'rows';
-  if (isKeyword(verb, 'CREATE') && isKeyword(object, 'TABLE')) return effectOfTable(tokens);
+  if (isKeyword(verb, 'CREATE')) return effectOfCreation(tokens, object);
   if (tokens.some(isBeyond)) return 'anything';
   if (isKeyword(verb, 'ALTER') && !has('RENAME', 'DROP') && has('ADD')) return 'objects';
   if (isKeyword(verb, 'UPDATE')) return 'values';
   if (isKeyword(verb, 'INSERT')) return 'rows';
   return 'anything';
+}
+
+function effectOfCreation(tokens: readonly Token[], object: Token | undefined): MigrationEffect {
+  if (isKeyword(object, 'TRIGGER', 'VIEW', 'INDEX')) return 'objects';
+  // A unique index can be the key that a reference was waiting for, which then shows what it breaks.
+  if (isKeyword(object, 'UNIQUE')) return 'rows';
+  return isKeyword(object, 'TABLE') ? effectOfTable(tokens) : 'anything';
 }
 
 /** A new table that fills itself has rows; one that takes the place of a missing parent only mends references. */
@@ -58,15 +74,12 @@ function effectOfTable(tokens: readonly Token[]): MigrationEffect {
 
 /** Whether a name stands in the database that is gone with the connection, as in `CREATE TRIGGER temp.changed`. */
 function isOfTemporary({ text }: Token, index: number, tokens: readonly Token[]): boolean {
-  return tokens[index + 1]?.text === '.' && unquoted(text) === 'temp';
+  return text === '.' && /^["'`[]?temp["'`\]]?$/i.test(tokens[index - 1]?.text ?? '');
 }
 
 function isBeyond({ kind, text }: Token): boolean {
-  return (kind === 'word' || kind === 'quoted-name' || kind === 'string') && beyond.test(unquoted(text));
-}
-
-function unquoted(text: string): string {
-  return foldName(text.replace(/^["'`[]|["'`\]]$/g, ''));
+  if (kind === 'word') return beyond.test(text);
+  return (kind === 'quoted-name' || kind === 'string') && beyond.test(text.slice(1, -1));
 }
 
 /**

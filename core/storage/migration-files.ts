@@ -1,11 +1,8 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-
-import { MigrationFileError, messageOf } from '../errors.js';
-import { systemErrorCode } from './file-system.js';
+import { MigrationFileError } from '../errors.js';
 import { readHeader } from './migration-header.js';
 import { historyTableOf } from './history-table.js';
 import { withDigest, type Identified } from './migration-digest.js';
+import { MigrationFolder } from './migration-folder.js';
 import { checksumOf, textOf } from './migration-text.js';
 import type { DownScript, Migration } from './migration.js';
 import { checkScript, refuseForbidden } from './sql-script.js';
@@ -45,44 +42,60 @@ export function readMigrations(
   folder: string,
   options: MigrationFileOptions = {},
 ): Promise<readonly Migration[]> {
-  // A thousand small files are read ten times as fast without a turn through the thread pool for each.
-  return Promise.resolve().then(() => readFiles(folder, options));
+  return Promise.resolve().then(() => readFolder(folder, options).migrations);
 }
 
-function readFiles(folder: string, options: MigrationFileOptions): readonly Migration[] {
-  const names = migrationNames(listFolder(folder));
+/** A folder of migrations that was read. */
+export interface ReadFolder {
+  readonly migrations: readonly Migration[];
+  /** The hash of its listing; undefined where that cannot be had. */
+  readonly listing: string | undefined;
+}
+
+/** Reads a folder as `readMigrations` does. */
+export function readFolder(path: string, options: MigrationFileOptions): ReadFolder {
+  const folder = new MigrationFolder(path);
+  const names = migrationNames(folder.entries);
   if (names.length === 0) {
     throw new MigrationFileError(
       'NO_MIGRATIONS',
-      `The folder ${folder} holds no migration; expected files such as 0001_create_users.sql.`,
-      folder,
+      `The folder ${path} holds no migration; expected files such as 0001_create_users.sql.`,
+      path,
       undefined,
       { hint: 'Check that this is the right folder, and that the program was packed with its SQL files.' },
     );
   }
-  return withDigest(names.map((name) => readMigration(folder, name, options)));
+  // A thousand small files are read ten times as fast without a turn through the thread pool for each.
+  const migrations = names.map((name) => readMigration(folder, name, options));
+  return { migrations: withDigest(migrations), listing: folder.listing() };
 }
 
 /**
  * What identifies each migration of a folder, for which its file is read and its statements are not looked at.
  *
+ * @param newest the number above which no migration is expected
+ * @returns undefined where there is one; then no file is read
  * @throws MigrationFileError when the folder, a name or a text is not as it must be
  */
-export function identifyFiles(folder: string): readonly Identified[] {
-  return migrationNames(listFolder(folder)).map(({ version, filename }) => {
-    const checksum = checksumOf(textOf(readRegularFile(folder, filename), filename));
-    return { version, filename, checksum };
-  });
+export function identifyFiles(path: string, newest: number): readonly Identified[] | undefined {
+  const folder = new MigrationFolder(path);
+  const names = migrationNames(folder.entries);
+  if ((names.at(-1)?.version ?? 0) > newest) return undefined;
+  return names.map(({ version, filename }) => ({
+    version,
+    filename,
+    checksum: checksumOf(folder.text(filename)),
+  }));
 }
 
 function readMigration(
-  folder: string,
+  folder: MigrationFolder,
   { filename, down }: MigrationName,
   options: MigrationFileOptions,
 ): Migration {
-  const migration = parseMigration(filename, readRegularFile(folder, filename), options);
+  const migration = migrationOf(filename, folder.text(filename), options);
   if (down === undefined) return migration;
-  return { ...migration, down: parseDown(down, readRegularFile(folder, down), options) };
+  return { ...migration, down: downOf(down, folder.text(down), options) };
 }
 
 /**
@@ -169,10 +182,11 @@ export function inWords(name: string): string {
 /** The migrations among a folder's entries, by number. */
 function migrationNames(entries: readonly string[]): MigrationName[] {
   const names: MigrationName[] = [];
+  const all = new Set(entries);
   for (const entry of entries) {
     if (!/\.sql$/i.test(entry) || entry === CHECKS_FILE) continue;
-    if (downName.test(entry)) refuseLonelyDown(entry, entries);
-    else names.push(migrationName(entry, entries));
+    if (downName.test(entry)) refuseLonelyDown(entry, all);
+    else names.push(migrationName(entry, all));
   }
   names.sort((left, right) => left.version - right.version);
   for (const [index, name] of names.entries()) {
@@ -188,8 +202,10 @@ function migrationNames(entries: readonly string[]): MigrationName[] {
  * @param entries the names of the files beside it
  * @throws MigrationFileError (BAD_MIGRATION_NAME) when it is not one
  */
-export function migrationName(filename: string, entries: readonly string[] = []): MigrationName {
-  const [, digits, name] = upName.exec(filename) ?? [];
+export function migrationName(filename: string, entries: ReadonlySet<string> = new Set()): MigrationName {
+  const parts = upName.exec(filename);
+  const digits = parts?.[1];
+  const name = parts?.[2];
   if (digits === undefined || name === undefined) {
     throw badName(
       filename,
@@ -213,7 +229,7 @@ export function migrationName(filename: string, entries: readonly string[] = [])
     );
   }
   const down = `${digits}_${name}.down.sql`;
-  return { filename, down: entries.includes(down) ? down : undefined, version, name };
+  return { filename, down: entries.has(down) ? down : undefined, version, name };
 }
 
 function badName(filename: string, message: string, hint: string): MigrationFileError {
@@ -242,9 +258,9 @@ function renameHint(filename: string): string {
     : `Rename it to ${digits.padStart(4, '0')}_${name}${ending}. ${elsewhere}`;
 }
 
-function refuseLonelyDown(down: string, entries: readonly string[]): void {
+function refuseLonelyDown(down: string, entries: ReadonlySet<string>): void {
   const up = down.replace(/\.down\.sql$/, '.sql');
-  if (entries.includes(up) || entries.includes(down.replace(/\.down\.sql$/, '.up.sql'))) return;
+  if (entries.has(up) || entries.has(down.replace(/\.down\.sql$/, '.up.sql'))) return;
   throw badName(
     down,
     `The file ${down} undoes a migration that is not there; expected ${up} beside it.`,
@@ -260,42 +276,4 @@ function duplicate(first: MigrationName, second: MigrationName): MigrationFileEr
     undefined,
     { hint: 'Give the one that no database has applied yet the next free number.' },
   );
-}
-
-// Files
-
-function listFolder(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    throw unreadable(folder, `The folder of migrations ${folder} cannot be read: ${reasonOf(error)}.`, error);
-  }
-}
-
-/** Looks before it opens: opening a named pipe would wait for ever. */
-function readRegularFile(folder: string, filename: string): Uint8Array {
-  const path = join(folder, filename);
-  try {
-    if (statSync(path).isFile()) return readFileSync(path);
-  } catch (error) {
-    throw unreadable(filename, `The migration ${path} cannot be read: ${reasonOf(error)}.`, error);
-  }
-  throw unreadable(filename, `The migration ${path} cannot be read: it is a folder, a pipe or a device.`);
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'it does not exist, or is a link that leads nowhere',
-  ENOTDIR: 'it is no folder',
-  EACCES: 'this user may not read it',
-  EPERM: 'this user may not read it',
-  ELOOP: 'it is a link that leads to itself',
-};
-
-function reasonOf(error: unknown): string {
-  return reasons[systemErrorCode(error) ?? ''] ?? messageOf(error);
-}
-
-function unreadable(file: string, message: string, cause?: unknown): MigrationFileError {
-  const hint = 'Check the path and the permissions, and that the program was packed with its SQL files.';
-  return new MigrationFileError('UNREADABLE_MIGRATIONS', message, file, undefined, { hint, cause });
 }

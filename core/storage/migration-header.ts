@@ -1,7 +1,7 @@
 import { MigrationFileError } from '../errors.js';
 import type { Directives, Requirement } from './migration.js';
 import { nearestWord } from './nearest-word.js';
-import { eachToken, nameOf, tokenize } from './sql-tokens.js';
+import { nameOf, tokenize, Tokenizer } from './sql-tokens.js';
 
 /** What the comments at the head of a migration file say. */
 export interface MigrationHeader {
@@ -58,6 +58,7 @@ export const semanticVersion =
  * @throws MigrationFileError when a directive is unknown, malformed, or stands where it would go unseen
  */
 export function readHeader(sql: string, file: string): MigrationHeader {
+  if (!/--|\/\*/.test(sql)) return nothingSaid;
   const allowLoss: string[] = [];
   const drops: string[] = [];
   let noTransaction = false;
@@ -110,9 +111,18 @@ export function readHeader(sql: string, file: string): MigrationHeader {
   };
 }
 
+const nothingSaid: MigrationHeader = {
+  description: undefined,
+  directives: { noTransaction: false, allowLoss: [], drops: [] },
+  release: undefined,
+  requires: [],
+};
+
 function* commentLines(sql: string): Generator<CommentLine, void, undefined> {
   let inHeader = true;
-  for (const { kind, text, line, start } of eachToken(sql)) {
+  const tokenizer = new Tokenizer(sql);
+  for (let token = tokenizer.next(); token !== undefined; token = tokenizer.next()) {
+    const { kind, text, line, start } = token;
     if (kind === 'comment') {
       const dashed = text.startsWith('--');
       const lines = dashed ? [text.slice(2)] : text.slice(2, -2).split('\n');

@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 import type { Row } from '../database/database-bridge.js';
 import { systemErrorCode } from './file-system.js';
+import { hashOfListing } from './folder-listing.js';
 import type { HistoryTable } from './history-table.js';
 import { withDigest } from './migration-digest.js';
-import { readMigrations } from './migration-files.js';
+import { readMigrations, type ReadFolder } from './migration-files.js';
 import { readReplay, replayOf, type Replay, type ReplayPlace } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { meaningsOf, rememberMeanings, type StatementMeanings } from './schema-snapshot.js';
@@ -58,12 +59,15 @@ export function readPrepared(
   folder: string,
   historyTable: HistoryTable,
   file = preparedFile,
-): PreparedMigrations | undefined {
+): (PreparedMigrations & ReadFolder) | undefined {
   if (folder !== worldMigrationsDir) return undefined;
   try {
+    // Before the files: one that changes in between is then noticed at the next start.
+    const listing = hashOfListing(folder, readdirSync(folder));
     const found: unknown = JSON.parse(readFileSync(file, 'utf8'));
     if (!isPrepared(found) || found.historyTable !== historyTable.key) return undefined;
-    return isMadeOf(found, folder) ? { ...found, migrations: withDigest(found.migrations) } : undefined;
+    if (!isMadeOf(found, folder)) return undefined;
+    return { ...found, migrations: withDigest(found.migrations), listing };
   } catch (error) {
     // Nothing was prepared; or a file of the folder cannot be read, which `readMigrations` calls by its name.
     if (systemErrorCode(error) === undefined) throw error;

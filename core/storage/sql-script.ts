@@ -1,7 +1,8 @@
 import { MigrationFileError } from '../errors.js';
-import { forbiddenStatement, type Refusal } from './forbidden-statements.js';
+import { forbiddenStatement, namesForbidden, type Refusal } from './forbidden-statements.js';
 import type { Statement } from './migration.js';
-import { eachToken, isKeyword, type Token } from './sql-tokens.js';
+import { plainStatements } from './plain-script.js';
+import { isKeyword, Tokenizer, type Token } from './sql-tokens.js';
 
 /** What `checkScript` needs to know of a file besides its text. */
 export interface ScriptOptions {
@@ -20,7 +21,9 @@ interface ScannedStatement extends Statement {
 
 /** The statements of a script, cut where SQLite's own parser cuts them; empty ones are left out. Never throws. */
 export function splitStatements(sql: string): Statement[] {
-  return [...eachStatement(sql, eachToken(sql))].map(withoutTokens);
+  const statements: Statement[] = [];
+  eachStatement(sql, (statement) => statements.push(withoutTokens(statement)));
+  return statements;
 }
 
 /**
@@ -32,14 +35,21 @@ export function splitStatements(sql: string): Statement[] {
 export function checkScript(sql: string, options: ScriptOptions): readonly Statement[] {
   const { file, noTransaction, historyTable } = options;
   if (noTransaction) refuseSecondStatement(sql, file);
-  const statements: Statement[] = [];
-  for (const statement of eachStatement(sql, readableTokens(sql, file))) {
-    const { tokens, line } = statement;
-    if (!isComplete(tokens)) throw failure('BAD_MIGRATION_TEXT', endlessTrigger, line, file);
-    const refusal = forbiddenStatement(statement, noTransaction, historyTable);
-    if (refusal !== undefined) throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, line, file);
-    statements.push(withoutTokens(statement));
+  else if (!namesForbidden(sql, historyTable)) {
+    const plain = plainStatements(sql);
+    if (plain !== undefined && plain.length > 0) return plain;
   }
+  const statements: Statement[] = [];
+  const refuse = refusalOfStatements(sql, options);
+  const visit = (statement: ScannedStatement): void => {
+    if (!isComplete(statement.tokens))
+      throw failure('BAD_MIGRATION_TEXT', endlessTrigger, statement.line, file);
+    refuse(statement);
+    statements.push(withoutTokens(statement));
+  };
+  eachStatement(sql, visit, (token) => {
+    refuseUnreadable(token, file);
+  });
   if (statements.length === 0) throw failure('BAD_MIGRATION_TEXT', noStatement, undefined, file);
   return statements;
 }
@@ -49,12 +59,22 @@ export function checkScript(sql: string, options: ScriptOptions): readonly State
  *
  * @throws MigrationFileError with the line within the SQL, the reason and what to write instead
  */
-export function refuseForbidden(sql: string, { file, noTransaction, historyTable }: ScriptOptions): void {
-  for (const statement of eachStatement(sql, readableTokens(sql, file, 'variables'))) {
-    const refusal = forbiddenStatement(statement, noTransaction, historyTable);
-    if (refusal !== undefined)
-      throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, statement.line, file);
-  }
+export function refuseForbidden(sql: string, options: ScriptOptions): void {
+  eachStatement(sql, refusalOfStatements(sql, options), (token) => {
+    if (token.kind !== 'variable') refuseUnreadable(token, options.file);
+  });
+}
+
+/** Throws where a statement of the SQL is forbidden. */
+function refusalOfStatements(
+  sql: string,
+  { file, noTransaction, historyTable }: ScriptOptions,
+): (statement: ScannedStatement) => void {
+  const names = namesForbidden(sql, historyTable);
+  return ({ tokens, line }) => {
+    const refusal = forbiddenStatement(tokens, { noTransaction, historyTable, names });
+    if (refusal !== undefined) throw failure(refusal.code ?? 'FORBIDDEN_STATEMENT', refusal, line, file);
+  };
 }
 
 function failure(
@@ -73,30 +93,42 @@ function withoutTokens({ sql, line }: ScannedStatement): Statement {
 
 // Where statements end
 
-function* eachStatement(sql: string, tokens: Iterable<Token>): Generator<ScannedStatement, void, undefined> {
+/**
+ * Cuts a script into its statements.
+ *
+ * @param visit called with each, as soon as its end is found
+ * @param look called with each token before that, comments included
+ */
+function eachStatement(
+  sql: string,
+  visit: (statement: ScannedStatement) => void,
+  look?: (token: Token) => void,
+): void {
+  const tokenizer = new Tokenizer(sql);
   let own: Token[] = [];
   // Right after a statement SQLite passes over white space by another rule, by which a vertical tab is some.
   let isBetween = false;
-  for (const token of tokens) {
+  for (let token = tokenizer.next(); token !== undefined; token = tokenizer.next()) {
+    look?.(token);
     if (isBetween && token.kind === 'illegal' && token.text === '\v') continue;
     isBetween = false;
     if (token.kind === 'comment' || isUnterminatedComment(token)) continue;
     if (token.kind === 'semicolon' && isComplete(own)) {
-      yield* statementOf(sql, own);
+      visitOne(sql, own, visit);
       own = [];
       isBetween = true;
     } else {
       own.push(token);
     }
   }
-  yield* statementOf(sql, own);
+  visitOne(sql, own, visit);
 }
 
-function* statementOf(sql: string, tokens: readonly Token[]): Generator<ScannedStatement, void, undefined> {
+function visitOne(sql: string, tokens: readonly Token[], visit: (statement: ScannedStatement) => void): void {
   const first = tokens[0];
   const last = tokens.at(-1);
   if (first === undefined || last === undefined) return;
-  yield { sql: sql.slice(first.start, last.start + last.text.length), line: first.line, tokens };
+  visit({ sql: sql.slice(first.start, last.start + last.text.length), line: first.line, tokens });
 }
 
 /** A trigger's body holds semicolons; the trigger is complete with the END that directly follows one. */
@@ -143,18 +175,10 @@ function refuseSecondStatement(sql: string, file: string): void {
   throw failure('BAD_DIRECTIVE', refusal, second.line, file);
 }
 
-/** The tokens of a file, up to the first that SQLite would refuse, misread or take for the end of the text. */
-function* readableTokens(
-  sql: string,
-  file: string,
-  allowed?: 'variables',
-): Generator<Token, void, undefined> {
-  for (const token of eachToken(sql)) {
-    const isAllowed = token.kind === 'variable' && allowed === 'variables';
-    const refusal = isAllowed ? undefined : unreadable(token);
-    if (refusal !== undefined) throw failure('BAD_MIGRATION_TEXT', refusal, token.line, file);
-    yield token;
-  }
+/** Refuses what SQLite would refuse, misread or take for the end of the text. */
+function refuseUnreadable(token: Token, file: string): void {
+  const refusal = unreadable(token);
+  if (refusal !== undefined) throw failure('BAD_MIGRATION_TEXT', refusal, token.line, file);
 }
 
 function unreadable(token: Token): Refusal | undefined {

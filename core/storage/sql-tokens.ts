@@ -56,12 +56,14 @@ function endOf(run: RegExp, sql: string, start: number): number {
 }
 
 function isNameCharacter(character: string): boolean {
+  return isNameStart(character) || isDigit(character) || character === '$';
+}
+
+function isNameStart(character: string): boolean {
   return (
     (character >= 'a' && character <= 'z') ||
     (character >= 'A' && character <= 'Z') ||
-    isDigit(character) ||
     character === '_' ||
-    character === '$' ||
     character >= '\u0080'
   );
 }
@@ -190,35 +192,61 @@ function extentAt(sql: string, start: number): Extent {
   return operator(sql, start);
 }
 
+/** Each of these is a token whatever follows it. */
+const alone = '(),;*+%&~';
+
 /**
  * The tokens of an SQL text one after the other, as SQLite's own tokenizer cuts it ("tokenize.c"), comments included.
  *
  * Never throws: what SQLite would refuse comes as a token of the kind `unterminated` or `illegal`. So do two things
  * that SQLite drops or misreads: a NUL with all that follows it, and the opening of a block comment at the very end.
  */
-export function* eachToken(sql: string): Generator<Token, void, undefined> {
-  const nul = sql.indexOf(NUL);
-  const text = nul === -1 ? sql : sql.slice(0, nul);
-  let line = 1;
-  let nextFeed = text.indexOf('\n');
-  const lineAt = (position: number) => {
-    while (nextFeed !== -1 && nextFeed < position) {
-      line += 1;
-      nextFeed = text.indexOf('\n', nextFeed + 1);
-    }
-    return line;
-  };
-  for (let start = afterSpace(text, 0); start < text.length;) {
-    const { kind, end } = extentAt(text, start);
-    yield { kind, text: text.slice(start, end), start, line: lineAt(start) };
-    start = afterSpace(text, end);
+export class Tokenizer {
+  private readonly text: string;
+  private position = 0;
+  private line = 1;
+  private nextFeed: number;
+
+  constructor(private readonly sql: string) {
+    const nul = sql.indexOf(NUL);
+    this.text = nul === -1 ? sql : sql.slice(0, nul);
+    this.nextFeed = sql.indexOf('\n');
   }
-  if (nul !== -1) yield { kind: 'illegal', text: sql.slice(nul), start: nul, line: lineAt(nul) };
+
+  /** The next token; undefined at the end. */
+  next(): Token | undefined {
+    const { text, sql } = this;
+    const start = afterSpace(text, this.position);
+    if (start < text.length) {
+      const character = text.charAt(start);
+      // Most tokens are one of these two, and tokens are what most of the time goes into.
+      if (character !== 'x' && character !== 'X' && isNameStart(character))
+        return this.token('word', start, endOf(nameRun, text, start));
+      if (alone.includes(character))
+        return this.token(character === ';' ? 'semicolon' : 'operator', start, start + 1);
+      const { kind, end } = extentAt(text, start);
+      return this.token(kind, start, end);
+    }
+    if (this.position === sql.length || text.length === sql.length) return undefined;
+    return this.token('illegal', text.length, sql.length);
+  }
+
+  private token(kind: TokenKind, start: number, end: number): Token {
+    while (this.nextFeed !== -1 && this.nextFeed < start) {
+      this.line += 1;
+      this.nextFeed = this.sql.indexOf('\n', this.nextFeed + 1);
+    }
+    this.position = end;
+    return { kind, text: this.sql.slice(start, end), start, line: this.line };
+  }
 }
 
-/** All tokens of an SQL text; see `eachToken`. */
+/** All tokens of an SQL text; see `Tokenizer`. */
 export function tokenize(sql: string): Token[] {
-  return [...eachToken(sql)];
+  const tokenizer = new Tokenizer(sql);
+  const tokens: Token[] = [];
+  for (let token = tokenizer.next(); token !== undefined; token = tokenizer.next()) tokens.push(token);
+  return tokens;
 }
 
 /**
@@ -235,7 +263,11 @@ export function nameOf(token: Token | undefined): string | undefined {
 
 /** A name in the one letter case in which SQLite compares names: only ASCII letters have two. */
 export function foldName(name: string): string {
-  return /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name;
+  return isAscii(name) ? name.toLowerCase() : name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+function isAscii(text: string): boolean {
+  return !/[^\0-\x7f]/.test(text);
 }
 
 /** A name for a sentence: as it is where it is a plain one, and otherwise in quotes, with escapes for what cannot be seen. */
@@ -243,12 +275,24 @@ export function shownName(name: string): string {
   return /^[\p{L}\p{N}_$.]+$/u.test(name) ? name : JSON.stringify(name);
 }
 
-/** Whether a token is one of the given keywords, in any letter case. A quoted name never is. */
+/**
+ * Whether a token is one of the given keywords, in any letter case. A quoted name never is.
+ *
+ * @param keywords in capitals
+ */
 export function isKeyword(token: Token | undefined, ...keywords: readonly string[]): boolean {
   if (token?.kind !== 'word') return false;
-  const { text } = token;
-  // Asked of every token of every file: most differ in their length.
-  for (const keyword of keywords)
-    if (keyword.length === text.length && foldName(keyword) === foldName(text)) return true;
+  for (const keyword of keywords) if (isInCapitals(token.text, keyword)) return true;
   return false;
+}
+
+/** What two cases of an ASCII letter differ in. */
+const CASE_BIT = 0x20;
+
+/** Whether a word in capitals is the given letters of ASCII. */
+function isInCapitals(word: string, letters: string): boolean {
+  if (word.length !== letters.length) return false;
+  for (let index = 0; index < word.length; index += 1)
+    if ((word.charCodeAt(index) & ~CASE_BIT) !== letters.charCodeAt(index)) return false;
+  return true;
 }

@@ -1,7 +1,7 @@
 import type { SqlValue } from '../database/database-bridge.js';
 import { MigrationFileError } from '../errors.js';
 import { splitStatements } from './sql-script.js';
-import { eachToken } from './sql-tokens.js';
+import { tokenize } from './sql-tokens.js';
 
 function wrong(file: string, reason: string, hint: string): MigrationFileError {
   return new MigrationFileError('BAD_MIGRATION_TEXT', `${file}: ${reason}`, file, undefined, { hint });
@@ -11,7 +11,7 @@ function wrong(file: string, reason: string, hint: string): MigrationFileError {
 function countParameters(sql: string): number {
   const names = new Set<string>();
   let count = 0;
-  for (const { kind, text } of eachToken(sql)) {
+  for (const { kind, text } of tokenize(sql)) {
     if (kind !== 'variable') continue;
     const index = text.startsWith('?') ? Number(text.slice(1)) : 0;
     if (index > 0) count = Math.max(count, index);

@@ -3,6 +3,7 @@ import { resolveDriver } from '../database/drivers.js';
 import { DatabaseError } from '../errors.js';
 import { moduleLogger } from '../logger.js';
 import { resolveDatabaseFile } from './database-file.js';
+import { listFiles } from './folder-listing.js';
 import { historyTableOf } from './history-table.js';
 import type { CodeMigration } from './code-migrations.js';
 import { isBundle } from './migration-bundle.js';
@@ -10,7 +11,6 @@ import { contentsOf, digestOf, type Identified } from './migration-digest.js';
 import type { Migration } from './migration.js';
 import {
   contentsSeal,
-  listFiles,
   listingSeal,
   readSealedHistory,
   sealContext,
@@ -48,7 +48,8 @@ export async function findUpToDate(options: UpgradeOptions, keep: boolean): Prom
     });
     // SQLite opens the file and reads it on another thread, while this one looks at what is beside it and at the files.
     const { migrations, rereadFiles = false } = options;
-    const listing = typeof migrations === 'string' && !rereadFiles ? listFiles(migrations) : undefined;
+    const isListed = opening !== undefined && typeof migrations === 'string' && !rereadFiles;
+    const listing = isListed ? listFiles(migrations) : undefined;
     const file = await looking;
     if (!file.exists || file.networkFileSystem !== undefined) return undefined;
     // A connection that may write carries over, when it closes, a log that others left beside the database.
@@ -127,17 +128,20 @@ async function isAsRead(
   history: SealedHistory,
   { version, contents: expected }: Seal,
 ): Promise<boolean> {
-  const digest = await digestOfMigrations(options, context);
-  return expected === contentsSeal(context, { version, digest }, history);
+  const digest = await digestOfMigrations(options, context, version);
+  return digest !== undefined && expected === contentsSeal(context, { version, digest }, history);
 }
 
+/** The digest of the migrations; undefined where one is newer than the version, so that it cannot be the sealed one. */
 async function digestOfMigrations(
   { migrations, rereadFiles = false }: UpgradeOptions,
   { historyTable }: SealContext,
-): Promise<string> {
+  version: number,
+): Promise<string | undefined> {
   if (typeof migrations === 'string') {
     const { identifyFiles } = await import('./migration-files.js');
-    return digestOf(identifyFiles(migrations));
+    const identified = identifyFiles(migrations, version);
+    return identified === undefined ? undefined : digestOf(identified);
   }
   if (!isBundle(migrations)) return digestOf(await identified(migrations));
   if (!rereadFiles) return migrations.digest;

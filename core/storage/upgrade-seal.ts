@@ -1,16 +1,9 @@
-import { readdirSync, statSync } from 'node:fs';
-import { sep } from 'node:path';
-
 import type { DatabaseBridge, Row } from '../database/database-bridge.js';
 import { sha256 } from '../sha256.js';
-import { systemErrorCode } from './file-system.js';
 import { firstColumnNames, type HistoryTable } from './history-table.js';
 
 /** Changes when a seal that an earlier version of this package left would say something else today. */
 const FORMAT = 2;
-
-/** How many files are looked at before others have a turn: so long does SQLite's next step wait at most. */
-const FILES_AT_ONCE = 32;
 
 /** What a program knows of migrations, besides their files. */
 export interface SealContext {
@@ -47,40 +40,6 @@ export interface SealedHistory {
   readonly seal: Seal | undefined;
   /** Every object that has to do with the table, and every row. */
   readonly lines: string;
-}
-
-/**
- * A hash over what identifies the files of a folder without reading them: the name, size, and times of change of each. A
- * time is a number of milliseconds with all the digits that such a number has, which tells times apart that are a quarter
- * of a microsecond away from each other. One system call a file on this thread takes a third of the time that the thread
- * pool takes; in between, what goes on on the other threads is led on.
- *
- * @returns undefined where it cannot be had, of which reading the files tells more
- */
-export async function listFiles(folder: string): Promise<string | undefined> {
-  // The opening of the database goes on first.
-  await nextTurn();
-  try {
-    const names = readdirSync(folder).filter((name) => /\.sql$/i.test(name));
-    names.sort();
-    const figures = new Float64Array(3 * names.length);
-    for (const [index, name] of names.entries()) {
-      // Not `join`, which takes longer than the look itself.
-      const { size, mtimeMs, ctimeMs } = statSync(`${folder}${sep}${name}`);
-      figures.set([size, mtimeMs, ctimeMs], 3 * index);
-      if (index % FILES_AT_ONCE === FILES_AT_ONCE - 1) await nextTurn();
-    }
-    return sha256(names.join('/')) + sha256(figures);
-  } catch (error) {
-    if (systemErrorCode(error) === undefined) throw error;
-    return undefined;
-  }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 /** The hash that a listing has together with a history. */

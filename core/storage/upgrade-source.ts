@@ -9,14 +9,13 @@ import { historyTableOf, type HistoryTable } from './history-table.js';
 import type { LegacyVersions } from './legacy-evidence.js';
 import { isBundle } from './migration-bundle.js';
 import { contentsOf, digestOf } from './migration-digest.js';
-import { readMigrations, refuseHistoryWrites } from './migration-files.js';
+import { readFolder, refuseHistoryWrites, type ReadFolder } from './migration-files.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { preparedReplay, readPrepared } from './prepared-migrations.js';
 import type { Migrations, MigrationSource } from './upgrade-options.js';
 import {
   contentsSeal,
-  listFiles,
   listingSeal,
   readSealedHistory,
   sealContext,
@@ -53,14 +52,18 @@ export interface ResolvedSource {
  * @throws MigrationFileError when a file, the folder or the table is not as it must be, or two have the same number
  * @throws InvalidOptionError when a migration in code, or the name of the history's table, is not as it must be
  */
-export async function resolveSource(source: MigrationSource): Promise<ResolvedSource> {
+export function resolveSource(source: MigrationSource): Promise<ResolvedSource> {
+  return new Promise((resolved) => {
+    resolved(resolveNow(source));
+  });
+}
+
+function resolveNow(source: MigrationSource): ResolvedSource {
   const driver = resolveDriver(source.driver);
   const historyTable = historyTableOf(source);
-  // Before the files: one that changes in between is then noticed at the next start.
-  const listing = typeof source.migrations === 'string' ? await listFiles(source.migrations) : undefined;
   const prepared =
     typeof source.migrations === 'string' ? readPrepared(source.migrations, historyTable) : undefined;
-  const files = prepared?.migrations ?? (await migrationsOf(source.migrations, historyTable));
+  const { migrations: files, listing } = prepared ?? migrationsOf(source.migrations, historyTable);
   const code = mergeMigrations(source.code ?? []);
   const migrations = mergeMigrations(files, code);
   const legacy = source.legacy ?? {};
@@ -90,16 +93,13 @@ export async function resolveSource(source: MigrationSource): Promise<ResolvedSo
   };
 }
 
-async function migrationsOf(
-  given: Migrations,
-  { name: historyTable }: HistoryTable,
-): Promise<readonly Migration[]> {
-  if (typeof given === 'string') return readMigrations(given, { historyTable });
-  if (isBundle(given)) return openBundle(given, { historyTable });
+function migrationsOf(given: Migrations, { name: historyTable }: HistoryTable): ReadFolder {
+  if (typeof given === 'string') return readFolder(given, { historyTable });
+  if (isBundle(given)) return { migrations: openBundle(given, { historyTable }), listing: undefined };
   const migrations = mergeMigrations(given);
   // What was read before was perhaps read for a history of another name.
   refuseHistoryWrites(migrations, historyTable);
-  return migrations;
+  return { migrations, listing: undefined };
 }
 
 /** Migrations that are values have none beside them. */

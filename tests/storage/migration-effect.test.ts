@@ -1,17 +1,56 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { upgradeConnection, upgradeDatabase, type Migration } from '../../core/index.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
-import { canDoNoHarm, effectOf, makesRules, mayAddCheck } from '../../core/storage/migration-effect.js';
+import {
+  canDoNoHarm,
+  effectOf,
+  effectOfPlain,
+  effectOfTokens,
+  makesRules,
+  mayAddCheck,
+} from '../../core/storage/migration-effect.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import { migrationsOf } from '../support/migration-values.js';
 
 const migration = (sql: string): Pick<Migration, 'sql' | 'statements' | 'code'> => ({
   sql,
   statements: [{ sql, line: 1 }],
+});
+
+describe('the form of a statement', () => {
+  it('says of it, where it says anything, what a look at each token says', () => {
+    const begin = [
+      ...['create table t (', 'CREATE TABLE IF NOT EXISTS t(', 'create table t as', 'create table main.t (a) as', 'create\nview v as'],
+      ...['create index i on t', 'create unique index', 'create virtual table t', 'create temp view', 'create view temp.v'],
+      ...['alter table t add', 'ALTER TABLE t\nADD COLUMN c', 'alter table "add" rename', 'alter table add drop column', 'alter table t'],
+      ...['insert into t', 'insert or replace into t', 'insert /*', 'update t set', 'update or rollback t set', 'delete from t', ''],
+    ]; // prettier-ignore
+    const word = [
+      ...['add', 'rename', 'drop', 'as', 'select', 'references', 'replace', 'on conflict', '(', ')', ',', '.', '"temp"', 'temp', '[temp]'],
+      ...["'replace'", 'set', 'values', '-- add\n', '/* as */', 'sqlite_x', 'pragma_y', 'virtual', '\u212A', 'name', '1', '\n'],
+    ]; // prettier-ignore
+    let told = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...begin),
+        fc.array(fc.constantFrom(...word), { maxLength: 5 }),
+        (first, rest) => {
+          const sql = [first, ...rest].join(' ');
+          const effect = effectOfPlain(sql);
+          if (effect === undefined) return;
+          told += 1;
+          expect(effect).toBe(effectOfTokens(sql));
+        },
+      ),
+      { numRuns: 10_000 },
+    );
+    expect(told).toBeGreaterThan(1_000);
+  });
 });
 
 describe('a statement by its words', () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import type { DatabaseBridge } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
-import { eachToken, foldName, isKeyword, nameOf, tokenize } from '../../core/storage/sql-tokens.js';
+import { foldName, isKeyword, nameOf, tokenize } from '../../core/storage/sql-tokens.js';
 
 /** Each token as `kind text`. */
 function shown(sql: string): string[] {
@@ -90,7 +90,7 @@ describe('tokenize', () => {
         const nul = sql.indexOf('\0');
         const readable = nul === -1 ? sql : sql.slice(0, nul);
         let position = 0;
-        for (const { text, start } of eachToken(readable)) {
+        for (const { text, start } of tokenize(readable)) {
           expect(readable.slice(position, start)).toMatch(/^[\t-\r \uFEFF]*$/);
           expect(readable.startsWith(text, start)).toBe(true);
           position = start + text.length;

@@ -7,14 +7,9 @@ import { join } from 'node:path';
 
 import { readMigrations, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import { listFiles } from '../../core/storage/folder-listing.js';
 import { findUpToDate } from '../../core/storage/up-to-date.js';
-import {
-  listFiles,
-  listingSeal,
-  readSealedHistory,
-  sealContext,
-  writeSeal,
-} from '../../core/storage/upgrade-seal.js';
+import { listingSeal, readSealedHistory, sealContext, writeSeal } from '../../core/storage/upgrade-seal.js';
 import { copyDatabase, hashesIn } from '../support/database-copy.js';
 import { historyTable } from '../support/history-table.js';
 import { withLegacy } from '../support/legacy-driver.js';
