@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { isSqliteError } from '../errors.js';
+import { isSqliteError, type DatabaseError } from '../errors.js';
 import { foldName, isKeyword, nameOf, tokenize } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 
@@ -37,7 +37,7 @@ export async function countBreaking(
 }
 
 /** Whether SQLite refused because of a function that only the program which made the database has. */
-export function isForeignFunction(error: unknown): boolean {
+export function isForeignFunction(error: unknown): error is DatabaseError {
   return isSqliteError(error, 'SQLITE_ERROR') && /(unknown|no such) function/.test(error.message);
 }
 

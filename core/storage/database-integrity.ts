@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { isSqliteError, UnreadableDatabaseError } from '../errors.js';
+import { DatabaseError, isSqliteError, UnreadableDatabaseError } from '../errors.js';
 import { countBreaking, isForeignFunction, type CheckViolations } from './check-violations.js';
 import { columnsOf } from './schema-comparison.js';
 import { readSchema } from './schema-snapshot.js';
@@ -74,8 +74,17 @@ async function linesWithoutIndexes(db: DatabaseBridge, depth: 'quick' | 'full'):
   try {
     return await linesOf(db, depth);
   } catch (error) {
-    if (depth === 'full' && isForeignFunction(error)) return linesOf(db, 'quick');
-    throw error;
+    if (!isForeignFunction(error)) throw error;
+    if (depth === 'full') return linesWithoutIndexes(db, 'quick');
+    // A column that is computed when it is read, and NOT NULL: SQLite looks at none of the tables without it.
+    throw new DatabaseError(
+      `The database "${db.location}" cannot be looked through for damage: ${error.message}.`,
+      error.sqliteCode,
+      {
+        hint: 'Nothing was changed. Upgrade it in the program that has this function, on a connection of that program (upgradeConnection).',
+        cause: error,
+      },
+    );
   }
 }
 

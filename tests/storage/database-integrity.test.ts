@@ -18,6 +18,19 @@ describe.each(both)('a %s check', (depth) => {
   const check = (script: string): ReturnType<typeof checkIntegrity> =>
     withDatabase(script, (db) => checkIntegrity(db, depth));
 
+  it('says why it cannot be made where a column that may not be NULL is computed by a function of the owner', async () => {
+    const computed = (name: string) => `CREATE TABLE t (a, b AS (${name}(a)) NOT NULL)`;
+    const script = `${computed('abs')}; INSERT INTO t VALUES (1); ${lie('t', computed('theirs'))}`;
+    await expect(check(script)).rejects.toMatchObject({
+      code: 'DATABASE_ERROR',
+      sqliteCode: 'SQLITE_ERROR',
+      message: expect.stringMatching(
+        /^The database ":memory:" cannot be looked through for damage: .* function: theirs(\(\))?\.$/,
+      ),
+      hint: expect.stringContaining('on a connection of that program'),
+    });
+  });
+
   it('finds nothing in a sound database', async () => {
     expect(await check('CREATE TABLE t (a UNIQUE); INSERT INTO t VALUES (1)')).toEqual(sound);
   });
