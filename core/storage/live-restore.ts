@@ -55,7 +55,8 @@ export async function replaceContent(
     else await replaceFromCopy(source, hasLog, live, options);
   } catch (error) {
     // After any other failure a copy too many is better than one that is missing.
-    if (isSqliteError(error, 'SQLITE_BUSY', 'SQLITE_INTERRUPT')) await options.discard();
+    if (error instanceof InterruptedError || isSqliteError(error, 'SQLITE_BUSY', 'SQLITE_INTERRUPT'))
+      await options.discard();
     throw restoreFailure(error, file, options.waitMs);
   }
   await verifyContent(live, expected, version, options);

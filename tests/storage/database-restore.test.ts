@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -20,7 +21,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 
-import type { DatabaseBridge, DatabaseDriver, OpenMode } from '../../core/database/database-bridge.js';
+import type {
+  DatabaseBridge,
+  DatabaseDriver,
+  LocalBridge,
+  OpenMode,
+} from '../../core/database/database-bridge.js';
 import { databaseError } from '../../core/database/driver-errors.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import { InterruptedError, InvalidOptionError } from '../../core/errors.js';
@@ -85,6 +91,20 @@ const restore = (backup: string, options: Partial<RestoreOptions> = {}): Promise
   restoreBackup(backup, path(), { driver, waitMs: 10_000, ...options });
 const failure = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => error);
 
+/** Real connections, but for what happens when one of them is to take the content of a backup. */
+const restoringBy = (
+  restoreFrom: (live: LocalBridge, from: string, whileLocked?: () => Promise<void>) => Promise<void>,
+): DatabaseDriver => ({
+  name: 'restoring',
+  async open(location, openMode) {
+    const db = await meddlingDriver(() => Promise.resolve()).open(location, openMode);
+    return { ...db, restoreFrom: (from, whileLocked) => restoreFrom(db, from, whileLocked) };
+  },
+});
+/** The copies of what was there. */
+const savedCopies = (): string[] =>
+  files().filter((name) => name.includes('-to-restore') && !name.includes('partial'));
+
 /** Everything but what depends on the file's history. */
 async function contentOf(file: string): Promise<Omit<DatabaseDump, 'journalMode'>> {
   const { userVersion, applicationId, schema, tables } = await dumpDatabase(file);
@@ -111,6 +131,8 @@ describe.each(modes)('a restore (%s)', (mode) => {
     const changed = await contentOf(path());
     const report = await restore(backup.path);
 
+    // What was written is in the file itself.
+    if (mode === 'wal') expect(statSync(`${path()}-wal`).size).toBe(0);
     expect(await contentOf(path())).toEqual(before);
     expect((await dumpDatabase(path())).journalMode).toBe(mode);
     expect(report).toEqual({
@@ -186,13 +208,7 @@ describe.each(modes)('a restore (%s)', (mode) => {
     const db = await newDatabase(inMode);
     const backup = await createBackup(path(), { driver });
     await db.executeScript("DELETE FROM worlds WHERE id = 'a'");
-    const idle: DatabaseDriver = {
-      name: 'idle',
-      open: async (location, openMode) => ({
-        ...(await meddlingDriver(() => Promise.resolve()).open(location, openMode)),
-        restoreFrom: () => Promise.resolve(),
-      }),
-    };
+    const idle = restoringBy(() => Promise.resolve());
     expect(await failure(restore(backup.path, { driver: idle }))).toMatchObject({
       code: 'BACKUP_FAILED',
       message: expect.stringContaining('table worlds has 1 rows, not 2'),
@@ -233,7 +249,7 @@ describe.each(modes)('a restore (%s)', (mode) => {
     await db.executeScript(change);
     await restore(at('backup.db'));
     expect(await contentOf(path())).toEqual(await contentOf(at('backup.db')));
-    expect(await db.query('PRAGMA journal_mode')).toEqual([{ journal_mode: mode }]);
+    expect((await dumpDatabase(path())).journalMode).toBe(mode);
     expect(await db.query('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
     expect(files().filter((name) => name.includes('partial'))).toEqual([]);
   });
@@ -277,23 +293,124 @@ describe.each(modes)('a restore (%s)', (mode) => {
     const backup = await createBackup(path(), { driver });
     const [before, there] = [await contentOf(path()), files()];
     let saved: string[] = [];
-    const locked: DatabaseDriver = {
-      name: 'locked',
-      open: async (location, openMode) => ({
-        ...(await meddlingDriver(() => Promise.resolve()).open(location, openMode)),
-        restoreFrom: async (_path, whileLocked) => {
-          await whileLocked?.();
-          saved = files().filter((name) => name.includes('-to-restore'));
-          throw databaseError('SQLITE_BUSY', 'database is locked', undefined);
-        },
-      }),
-    };
+    const locked = restoringBy(async (_live, _from, whileLocked) => {
+      await whileLocked?.();
+      saved = savedCopies();
+      throw databaseError('SQLITE_BUSY', 'database is locked', undefined);
+    });
     expect(await failure(restore(backup.path, { driver: locked, waitMs: 0 }))).toMatchObject({
       code: 'LOCKED',
     });
     expect(saved).toHaveLength(1);
     expect(files()).toEqual(there);
     expect(await contentOf(path())).toEqual(before);
+  });
+
+  test.each([
+    ['SQLITE_IOERR', 'BACKUP_FAILED'],
+    ['SQLITE_FULL', 'NO_SPACE'],
+  ])('that fails by %s once the present content is saved keeps that copy', async (sqliteCode, code) => {
+    await newDatabase(inMode);
+    const backup = await createBackup(path(), { driver });
+    const before = await contentOf(path());
+    const failing = restoringBy(async (_live, _from, whileLocked) => {
+      await whileLocked?.();
+      throw databaseError(sqliteCode, 'as SQLite says', undefined);
+    });
+    expect(await failure(restore(backup.path, { driver: failing }))).toMatchObject({ code });
+    expect(savedCopies()).toHaveLength(1);
+    expect(await contentOf(at(savedCopies()[0] ?? ''))).toEqual(before);
+    expect(await contentOf(path())).toEqual(before);
+  });
+
+  test('that is stopped once the present content is saved takes that copy away again', async () => {
+    const db = await newDatabase(inMode);
+    // So many pages that they are not written in one go.
+    await db.executeScript(
+      'INSERT INTO notes WITH n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 60) SELECT randomblob(100000) FROM n',
+    );
+    const backup = await createBackup(path(), { driver });
+    await db.executeScript(change);
+    await closeAll();
+    const [before, there] = [await contentOf(path()), files()];
+    const stop = new AbortController();
+    const stopping: DatabaseDriver = {
+      name: 'stopping',
+      async open(location, openMode) {
+        const connection = await meddlingDriver(() => Promise.resolve()).open(location, openMode);
+        const close = async (): Promise<void> => {
+          await connection.close();
+          if (savedCopies().length > 0) stop.abort();
+        };
+        return { ...connection, close };
+      },
+    };
+    expect(await failure(restore(backup.path, { driver: stopping, signal: stop.signal }))).toMatchObject({
+      code: 'INTERRUPTED',
+      message: expect.stringMatching(/^Interrupted while/),
+    });
+    expect(stop.signal.aborted).toBe(true);
+    expect(files()).toEqual(there);
+    expect(await contentOf(path())).toEqual(before);
+  });
+
+  test('that waits for another program can be stopped', async () => {
+    const db = await newDatabase(inMode);
+    const backup = await createBackup(path(), { driver });
+    await db.execute('BEGIN IMMEDIATE');
+    const stop = new AbortController();
+    const waiting = failure(restore(backup.path, { signal: stop.signal, waitMs: 5_000 }));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    stop.abort();
+    expect(await waiting).toBeInstanceOf(InterruptedError);
+    expect(savedCopies()).toEqual([]);
+  });
+
+  test('writes what must outlast a power cut', async () => {
+    await newDatabase(inMode);
+    const backup = await createBackup(path(), { driver });
+    const asked: unknown[] = [];
+    const asking = restoringBy(async (live, from, whileLocked) => {
+      asked.push(...(await live.query('PRAGMA synchronous')));
+      await live.restoreFrom(from, whileLocked);
+    });
+    await restore(backup.path, { driver: asking });
+    expect(asked).toEqual([{ synchronous: 3 }]);
+  });
+
+  test('that finds no room for a copy of what is there saves it not half, and leaves it', async () => {
+    await newDatabase(inMode);
+    const backup = await createBackup(path(), { driver });
+    const [before, there] = [await contentOf(path()), files()];
+    const full: DatabaseDriver = {
+      name: 'full',
+      async open(location, openMode) {
+        const db = await meddlingDriver(() => Promise.resolve()).open(location, openMode);
+        const execute: LocalBridge['execute'] = (sql, parameters) =>
+          sql.startsWith('VACUUM')
+            ? Promise.reject(databaseError('SQLITE_FULL', 'database or disk is full', undefined))
+            : db.execute(sql, parameters);
+        return { ...db, execute };
+      },
+    };
+    expect(await failure(restore(backup.path, { driver: full }))).toMatchObject({ code: 'NO_SPACE' });
+    expect(await contentOf(path())).toEqual(before);
+    expect(files()).toEqual(there);
+  });
+
+  test('is refused before anything is written where there is no room for it', async () => {
+    await newDatabase(inMode);
+    const backup = await createBackup(path(), { driver });
+    await closeAll();
+    const before = await contentOf(path());
+    const { size } = statSync(path());
+    const { bavail, bsize } = statfsSync(folder);
+    // Such a file takes no room itself, and no page of the database lies in what was added.
+    truncateSync(path(), bavail * bsize + 2 ** 30);
+    expect(await failure(restore(backup.path))).toMatchObject({ code: 'NO_SPACE' });
+    truncateSync(path(), size);
+    expect(await contentOf(path())).toEqual(before);
+    expect(savedCopies()).toEqual([]);
   });
 
   test('that is killed leaves the old content or the new one', async () => {
@@ -338,6 +455,37 @@ describe.each(modes)('a restore (%s)', (mode) => {
   });
 });
 
+describe('a restore after which another program writes at once', () => {
+  /** Restores, and lets a program write before what was written is read back. */
+  async function restoreBefore(writing: string): Promise<{ outcome: unknown; log: string }> {
+    const db = await newDatabase('PRAGMA journal_mode = WAL');
+    const backup = await createBackup(path(), { driver });
+    await db.executeScript(change);
+    const quick = restoringBy(async (live, from, whileLocked) => {
+      await live.restoreFrom(from, whileLocked);
+      await db.executeScript(writing);
+    });
+    const lines: string[] = [];
+    const logger = pino({ level: 'debug' }, { write: (line: string) => lines.push(line) });
+    const outcome = await restore(backup.path, { driver: quick, logger }).catch((error: unknown) => error);
+    return { outcome, log: lines.join('') };
+  }
+
+  test('is done, and the log tells of it, where that one changed rows', async () => {
+    const { outcome, log } = await restoreBefore("INSERT INTO worlds VALUES ('c', 'later')");
+    expect(outcome).toMatchObject({ rows: 502 });
+    expect(log).toContain('another program wrote right after the restore');
+  });
+
+  test('is an error where that one changed more than rows', async () => {
+    const { outcome } = await restoreBefore('DROP TABLE notes');
+    expect(outcome).toMatchObject({
+      code: 'BACKUP_FAILED',
+      message: expect.stringContaining('table notes is missing'),
+    });
+  });
+});
+
 describe('a restore where', () => {
   /** A backup that is good, and the content that it has; no database any more. */
   async function onlyBackup(): Promise<{ backup: string; content: unknown }> {
@@ -348,8 +496,29 @@ describe('a restore where', () => {
     return { backup, content: await contentOf(backup) };
   }
 
+  test('a database came while it waited, keeps what is in that one', async () => {
+    const { backup, content } = await onlyBackup();
+    let other: unknown;
+    const late: DatabaseDriver = {
+      name: 'late',
+      async open(location, mode) {
+        if (other === undefined) {
+          await newDatabase("CREATE TABLE late (x); INSERT INTO late VALUES ('kept')");
+          other = await contentOf(path());
+        }
+        return driver.open(location, mode);
+      },
+    };
+    const { saved, setAside } = await restore(backup, { driver: late });
+    expect(setAside).toEqual([]);
+    expect(await contentOf(saved?.path ?? '')).toEqual(other);
+    expect(await contentOf(path())).toEqual(content);
+  });
+
   test('no database is any more, makes one for those who could read it', async () => {
     const { backup, content } = await onlyBackup();
+    // What a killed process left: no process has so high a number.
+    writeFileSync(at('worlds.db.backup-x.999999999-1.partial'), 'half');
     const report = await restore(backup);
     expect(report).toMatchObject({ saved: undefined, setAside: [], rows: 502 });
     expect(await contentOf(path())).toEqual(content);
@@ -501,7 +670,10 @@ describe('nothing is changed', () => {
       });
     }
     expect(await failure(restore(at('absent')))).toMatchObject({ code: 'MISSING_BACKUP' });
-    expect(await failure(restore(path()))).toBeInstanceOf(InvalidOptionError);
+    symlinkSync('worlds.db', at('link'));
+    for (const name of [path(), at('link')])
+      expect(await failure(restore(name))).toBeInstanceOf(InvalidOptionError);
+    rmSync(at('link'));
     expect(await failure(restore(good, { waitMs: NaN }))).toBeInstanceOf(InvalidOptionError);
     expect(await failure(restore(good, { fullCheckBytes: -1 }))).toBeInstanceOf(InvalidOptionError);
     expect(await failure(restore(good, { folder: at('nowhere') }))).toBeInstanceOf(InvalidOptionError);
