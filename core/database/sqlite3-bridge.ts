@@ -37,6 +37,11 @@ const BUSY_TIMEOUT_MS = 5_000;
 /** Pages of a copy between two looks at whether it was interrupted: 4 MiB of the usual size. */
 const PAGES_PER_STEP = 1_024;
 
+/** Statements that change no row and return none: the driver takes them to its threads once, and any other one twice. */
+const transactionControl = /^(?:BEGIN(?: IMMEDIATE)?|COMMIT|ROLLBACK|(?:SAVEPOINT|RELEASE|ROLLBACK TO) \w+)$/;
+
+const noChange: ExecuteResult = { changes: 0, lastInsertRowid: 0 };
+
 /** @param error what the driver reported; its messages begin with the code */
 function reported(error: unknown): DatabaseError {
   const code = codeOf(error) ?? 'SQLITE_ERROR';
@@ -58,6 +63,7 @@ class Sqlite3Bridge implements LocalBridge {
   ) {}
 
   execute(sql: string, parameters: readonly SqlValue[] = []): Promise<ExecuteResult> {
+    if (transactionControl.test(sql)) return this.executeScript(sql).then(() => noChange);
     return new Promise((resolve, reject) => {
       this.database.run(sql, [...parameters], function (error: Error | null) {
         if (error === null) resolve({ changes: this.changes, lastInsertRowid: this.lastID });

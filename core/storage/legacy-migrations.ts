@@ -10,6 +10,7 @@ import {
   type ProbedState,
 } from './database-state.js';
 import type { ChangeTerms } from './change-terms.js';
+import { readDataVersion } from './data-version.js';
 import { adoptBaseline } from './legacy-baseline.js';
 import { LegacyRefusedError, resolveLegacyMode, type LegacyMode } from './legacy-mode.js';
 import {
@@ -51,6 +52,8 @@ export class LegacyBridge implements Bridge {
   private trusted = false;
   /** A database without any history, and what was decided of it: both hold until anything in its schema changes. */
   private surveyed: { readonly plain: PlainState; readonly work: UpgradeWork } | undefined;
+  /** What the first look found on a connection of ours, for the next one on the same: it holds until another one commits. */
+  private seen: { readonly db: DatabaseBridge; readonly work: UpgradeWork } | undefined;
   /** Whether one query may be enough to know the database: it has, or may have, a history that is as it should be. */
   private readable = true;
 
@@ -101,7 +104,7 @@ export class LegacyBridge implements Bridge {
 
   /** Says what a database is and what would be done. */
   readonly survey = async (db: DatabaseBridge): Promise<UpgradeWork> => {
-    const known = await this.surveyAtOnce(db);
+    const known = await this.lookAtOnce(db);
     if (known !== undefined) return known;
     const probed = await probeDatabase(db, this.source.historyTable);
     const state = await this.recognise(probed);
@@ -112,6 +115,12 @@ export class LegacyBridge implements Bridge {
 
   /** The same in one query, where that is enough. */
   readonly surveyAtOnce = async (db: DatabaseBridge): Promise<UpgradeWork | undefined> => {
+    const work = await this.lookAtOnce(db);
+    this.seen = work?.dataVersion === undefined ? undefined : { db, work };
+    return work;
+  };
+
+  private async lookAtOnce(db: DatabaseBridge): Promise<UpgradeWork | undefined> {
     const { historyTable } = this.source;
     const managed = this.readable ? await readManagedState(db, historyTable) : undefined;
     // A history that was as it should be, and is no more, may have been changed since.
@@ -120,25 +129,36 @@ export class LegacyBridge implements Bridge {
     const plain =
       managed === undefined ? await readPlainState(db, historyTable, this.surveyed?.plain) : undefined;
     if (plain !== undefined && plain === this.surveyed?.plain) return this.surveyed.work;
-    const probed = managed ?? plain;
+    const probed = managed?.state ?? plain;
     if (probed === undefined) return undefined;
     // Nothing was changed in a history that is as it was written, nor in one that is not there.
     this.trusted = true;
     const state = await this.recognise(probed);
     const plan = await this.plan(db, state);
     if (state.kind === 'legacy') this.strict = true;
-    const work = { state, plan, from: stateLabel(state), hasWholeHistory: managed !== undefined };
+    const work: UpgradeWork = {
+      ...{ state, plan, from: stateLabel(state), hasWholeHistory: managed !== undefined },
+      ...{ bytes: managed?.bytes, dataVersion: managed?.dataVersion },
+    };
     this.surveyed = plain === undefined ? undefined : { plain, work };
     return work;
-  };
+  }
 
   /** The same where it will be done, and so refuses what is not to be upgraded: it may have become legacy meanwhile. */
   readonly look = async (db: DatabaseBridge): Promise<UpgradeWork> => {
-    const work = await this.survey(db);
+    const work = (await this.stillSeen(db)) ?? (await this.survey(db));
     if (work.state.kind === 'legacy' && this.legacyMode !== 'bridge')
       throw new LegacyRefusedError(reportIntent(db.location, work, 0));
     return work;
   };
+
+  /** What the look before found, where nobody can have changed it since. */
+  private async stillSeen(db: DatabaseBridge): Promise<UpgradeWork | undefined> {
+    const { seen } = this;
+    // What comes after is our own doing, which that number does not tell.
+    this.seen = undefined;
+    return seen?.db === db && seen.work.dataVersion === (await readDataVersion(db)) ? seen.work : undefined;
+  }
 
   /** What is to be done where there is no database yet: then what SQLite can do is asked of one in memory. */
   async surveyNothing(): Promise<UpgradeWork> {

@@ -7,6 +7,15 @@ import type { HistoryTable } from './history-table.js';
 
 const columns = ['id', 'hash', ...chainedColumns];
 
+/** A managed database as one query found it. */
+export interface ManagedLook {
+  readonly state: ManagedState;
+  /** "PRAGMA data_version" of the connection: while it stays, no other connection has changed anything. */
+  readonly dataVersion: number;
+  /** How large the database is. */
+  readonly bytes: number;
+}
+
 /**
  * Reads in one query all that is to be known of a database with a history of today's shape in which nobody has changed
  * anything: its rows, that they are chained without a gap, that nothing hangs on the table, and user_version.
@@ -17,28 +26,32 @@ const columns = ['id', 'hash', ...chainedColumns];
 export async function readManagedState(
   db: DatabaseBridge,
   table: HistoryTable,
-): Promise<ManagedState | undefined> {
+): Promise<ManagedLook | undefined> {
   const found = await readRows(db, table);
   if (found === undefined) return undefined;
-  const { rows, given, userVersion } = found;
+  const { rows, given, userVersion, dataVersion, bytes } = found;
   if (given !== rows.at(-1)?.id || !isChainOf(rows)) return undefined;
   const history = valuesOf(table, rows);
   if (history?.some(({ status }) => status !== 'failed') !== true) return undefined;
   const applied = appliedMigrations(history);
-  return userVersion > userVersionFor(applied)
-    ? undefined
-    : { kind: 'managed', userVersion, history, applied };
+  if (userVersion > userVersionFor(applied)) return undefined;
+  return { state: { kind: 'managed', userVersion, history, applied }, dataVersion, bytes };
 }
 
 type HistoryValues = Readonly<Record<string, string | number | null>>;
 
-async function readRows(
-  db: DatabaseBridge,
-  { sql, key }: HistoryTable,
-): Promise<{ rows: readonly HistoryValues[]; given: number; userVersion: number } | undefined> {
+interface FoundRows extends Omit<ManagedLook, 'state'> {
+  readonly rows: readonly HistoryValues[];
+  readonly given: number;
+  readonly userVersion: number;
+}
+
+async function readRows(db: DatabaseBridge, { sql, key }: HistoryTable): Promise<FoundRows | undefined> {
   try {
     const [row] = await db.query(
       `SELECT (SELECT user_version FROM pragma_user_version) AS userVersion,
+         (SELECT data_version FROM pragma_data_version) AS dataVersion,
+         (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size) AS bytes,
          (SELECT group_concat(type) FROM sqlite_schema WHERE lower(name) = ?) AS types,
          EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = ?) AS hanging,
          (SELECT seq FROM sqlite_sequence WHERE lower(name) = ?) AS given,
@@ -49,7 +62,13 @@ async function readRows(
     if (row?.types !== 'table' || row.hanging !== 0) return undefined;
     const lines: unknown = JSON.parse(String(row.lines));
     const rows = Array.isArray(lines) ? lines.map(valuesIn) : [];
-    return { rows, given: Number(row.given), userVersion: Number(row.userVersion) };
+    return {
+      rows,
+      given: Number(row.given),
+      userVersion: Number(row.userVersion),
+      dataVersion: Number(row.dataVersion),
+      bytes: Number(row.bytes),
+    };
   } catch (error) {
     // There is no such table, it lacks a column, or it holds what is no text and no number.
     if (isSqliteError(error, 'SQLITE_ERROR')) return undefined;

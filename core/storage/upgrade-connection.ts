@@ -32,10 +32,11 @@ export class UpgradeConnection {
    * and that there is a copy. To be called in the transaction that will write.
    *
    * @param from what the database is, as the name of the copy says it
+   * @param known how large it is, where that is known
    */
-  async secure(from: string): Promise<void> {
+  async secure(from: string, known?: number): Promise<void> {
     const { settings, target, driver, logger, progress, signal, to, partials } = this.request;
-    const bytes = await databaseBytes(this.db);
+    const bytes = known ?? (await databaseBytes(this.db));
     this.check = await DamageCheck.begin(this.db, bytes, this.request);
     if (!('canonicalPath' in target)) return;
     this.backup = await backUpBeforeUpgrade(settings.backup, {

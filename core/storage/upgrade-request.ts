@@ -23,6 +23,10 @@ export interface UpgradeWork {
   readonly from: string;
   /** Whether it has a history that is known to have today's shape. */
   readonly hasWholeHistory?: boolean;
+  /** How large it is; undefined where that has to be asked. */
+  readonly bytes?: number | undefined;
+  /** What `readDataVersion` said when it was looked at; undefined where it was not asked. */
+  readonly dataVersion?: number | undefined;
 }
 
 /** What adopting and completing a legacy database did. */

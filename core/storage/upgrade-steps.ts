@@ -178,7 +178,8 @@ export class UpgradeSteps {
    */
   private async prepare(work: UpgradeWork, mayBeQuick: boolean): Promise<Standing | undefined> {
     const { course } = this;
-    if (work.state.kind !== 'absent' && work.state.kind !== 'empty') await this.connection.secure(work.from);
+    if (work.state.kind !== 'absent' && work.state.kind !== 'empty')
+      await this.connection.secure(work.from, work.bytes);
     await this.request.bridge.fillHistory(course.db, work.state);
     const standing = mayBeQuick ? await this.standing(work) : undefined;
     const rows =
