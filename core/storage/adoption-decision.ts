@@ -81,7 +81,7 @@ export async function decideAdoption(
   if (!wishes.acceptDifferences) refuseDifferences(history, lacking, begun);
   const differences = [...lacking, ...begun];
   const recorded = matches.map((found, index) => {
-    const file = adoptedFile(found, matches, steps[index], steps.at(-1)?.after ?? live);
+    const file = adoptedFile(found, matches, steps[index], live);
     return { file, attempt: attemptFor(found.migration, history, file) };
   });
   const versions = new Set(claimed.map(({ version }) => version));
@@ -163,7 +163,7 @@ function adoptedFile(
   found: Match,
   matches: readonly Match[],
   step: ReplayStep | undefined,
-  final: SchemaSnapshot,
+  live: SchemaSnapshot,
 ): AdoptedFile {
   const { migration, row, by } = found;
   return {
@@ -172,7 +172,7 @@ function adoptedFile(
     row: row.label,
     appliedAt: row.appliedAt,
     by,
-    evidence: step === undefined ? [] : evidenceOf(step, final),
+    evidence: step === undefined ? [] : evidenceOf(step, live),
     assumed: step !== undefined && !changesSchema(step),
     changed: isChanged(found, matches),
   };

@@ -109,16 +109,16 @@ export function findBaseline(live: SchemaSnapshot, steps: readonly ReplayStep[])
 /**
  * What shows that a file has been carried out, as a person calls it.
  *
- * @param final the schema after the last file that is recorded: what a later file took away shows nothing any more
+ * @param found a schema in which later files were carried out, too: what they took away shows nothing any more
  */
-export function evidenceOf(step: ReplayStep, final: SchemaSnapshot): string[] {
+export function evidenceOf(step: ReplayStep, found: SchemaSnapshot): string[] {
   const made = footprint(step)
-    .filter((element) => hasElement(final, element))
+    .filter((element) => hasElement(found, element))
     .map(({ label }) => label);
   const gone = (schema: SchemaSnapshot): string[] =>
     compareSchemas(step.before, schema)
       .filter(({ kind }) => kind === 'missing')
       .map(({ object, name }) => `no ${object} ${name}`);
-  const still = new Set(gone(final));
+  const still = new Set(gone(found));
   return [...made, ...gone(step.after).filter((what) => still.has(what))];
 }

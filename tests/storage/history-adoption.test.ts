@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import {
@@ -104,6 +106,8 @@ describe.each(otherDatabases)('a database of $title', (other) => {
       })),
     );
     expect(await users()).toEqual(seeded);
+    const last = migrations[2]?.version ?? 0;
+    expect(await place.rows('PRAGMA user_version')).toEqual([{ user_version: last > 2 ** 31 ? 3 : last }]);
 
     const upgraded = await upgradeDatabase({ database: place.path, migrations, backup: false });
     expect(upgraded).toMatchObject({ found: 'managed', applied: [{ filename: filenames[3] }] });
@@ -165,6 +169,7 @@ describe.each(otherDatabases)('a database of $title', (other) => {
     expect(await place.isUntouchedBy(refused)).toBe(true);
     const report = await adopt(migrations, { acceptDifferences: true });
     expect(report).toMatchObject({ nothingToDo: false, differences: ['index users_email is missing'] });
+    expect(report.files[1]?.evidence).toEqual(['column users.email']);
     expect((await verifyDatabase(place.path, { migrations })).drift).toHaveLength(1);
   });
 
@@ -662,4 +667,68 @@ it('a history of numbers and names is taken over for migrations in code', async 
   expect(pending).toHaveLength(1);
   expect((await upgradeDatabase({ database: place.path, migrations: code, backup: false })).version).toBe(4);
   expect(await users()).toEqual(seeded);
+});
+
+describe('rows whose names no file has', () => {
+  const made = {
+    '001_birds.sql': 'CREATE TABLE birds (id INTEGER PRIMARY KEY);',
+    '002_nests.sql': 'CREATE TABLE nests (id INTEGER PRIMARY KEY);',
+  };
+  const refused = (files: Readonly<Record<string, string>>) => () =>
+    expect(adopt(migrationsOf(files))).rejects.toMatchObject({
+      code: 'ADOPTION_MISMATCH',
+      message: expect.stringContaining('not everything is among the files'),
+    });
+  const keptByKnex = (...names: readonly string[]): Promise<void> =>
+    place.run(`CREATE TABLE knex_migrations (id INTEGER PRIMARY KEY, name, batch, migration_time);
+      INSERT INTO knex_migrations (name, batch) VALUES ${names.map((name) => `('${name}.js', 1)`).join(', ')};`);
+
+  it('belong to the first files where the schema shows these, and no more', async () => {
+    await place.run(made['001_birds.sql'] + made['002_nests.sql']);
+    await keptByKnex('one', 'two');
+    const { files, pending } = await adopt(
+      migrationsOf({ ...made, '003_eggs.sql': 'CREATE TABLE eggs (id);' }),
+    );
+    expect(files.map(({ version, row, by }) => [version, row, by])).toEqual([
+      [1, 'one.js', 'order'],
+      [2, 'two.js', 'order'],
+    ]);
+    expect(pending).toEqual(['003_eggs.sql']);
+  });
+
+  it('belong to none where there are more of them than files', async () => {
+    await place.run(made['001_birds.sql'] + made['002_nests.sql']);
+    await keptByKnex('one', 'two', 'three');
+    expect(await place.isUntouchedBy(refused(made))).toBe(true);
+  });
+
+  it('belong to none where no file shows anything in the schema', async () => {
+    await place.run('CREATE TABLE strangers (id)');
+    await keptByKnex('one');
+    const files = { '001_nothing.sql': 'SELECT 1;', '002_birds.sql': made['001_birds.sql'] };
+    expect(await place.isUntouchedBy(refused(files))).toBe(true);
+  });
+
+  it('belong to none where another row has the checksum of a file in another place', async () => {
+    await place.run(made['001_birds.sql'] + made['002_nests.sql']);
+    const hash = (sql: string): string => createHash('sha256').update(sql).digest('hex');
+    await place.run(`CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric);
+      INSERT INTO __drizzle_migrations (hash, created_at)
+      VALUES ('${hash(made['002_nests.sql'])}', 1700000000000), ('${hash('lost')}', 1700000000001);`);
+    expect(await place.isUntouchedBy(refused(made))).toBe(true);
+  });
+});
+
+it('rows that pointed nowhere before a history was taken over are not held against the database', async () => {
+  const files = {
+    '001_children.sql':
+      'CREATE TABLE parents (id INTEGER PRIMARY KEY); CREATE TABLE children (parent REFERENCES parents);',
+  };
+  await place.run(`${files['001_children.sql']} INSERT INTO children VALUES (7);
+    CREATE TABLE knex_migrations (id INTEGER PRIMARY KEY, name, batch, migration_time);
+    INSERT INTO knex_migrations (name, batch) VALUES ('001_children.js', 1);`);
+  const migrations = migrationsOf(files);
+  await adopt(migrations);
+  const violations = [{ table: 'children', rows: 1 }];
+  expect(await verifyDatabase(place.path, { migrations })).toMatchObject({ violations, newViolations: [] });
 });
