@@ -113,6 +113,7 @@ export class UpgradeConnection {
    */
   async interruptible<Result>(work: () => Promise<Result>): Promise<Result> {
     const { signal } = this.request;
+    this.refuseToGoOn();
     let repeat: NodeJS.Timeout | undefined;
     const interrupt = (): void => {
       if ('interrupt' in this.db) this.db.interrupt();

@@ -199,25 +199,31 @@ describe('an upgrade that is asked to stop', () => {
     expect(report.applied.map(({ version }) => version)).toEqual([2, 3]);
   });
 
-  it('does so in the middle of a statement, which is undone and is no failure', async () => {
-    const endless = {
-      '0002_two.sql': `CREATE TABLE u (a);
+  it.each([0, 50])(
+    'does so in the middle of a statement, %i ms after it was told of its file',
+    async (ms) => {
+      const endless = {
+        '0002_two.sql': `CREATE TABLE u (a);
         INSERT INTO u WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0;`,
-    };
-    const controller = new AbortController();
-    const stopped = upgrade(migrationsOf({ ...one, ...endless }), {
-      signal: controller.signal,
-      onProgress: (event) => {
-        if (event.kind === 'applying' && event.version === 2)
-          setTimeout(() => {
-            controller.abort();
-          }, 50);
-      },
-    });
-    await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' });
-    expect(await history()).toEqual(['1 applied migration']);
-    await expect(upgrade(migrationsOf({ ...one, ...two }))).resolves.toMatchObject({ version: 2 });
-  });
+      };
+      const controller = new AbortController();
+      const stopped = upgrade(migrationsOf({ ...one, ...endless }), {
+        signal: controller.signal,
+        onProgress: (event) => {
+          if (event.kind !== 'applying' || event.version !== 2) return;
+          if (ms === 0) controller.abort();
+          else
+            setTimeout(() => {
+              controller.abort();
+            }, ms);
+        },
+      });
+      await expect(stopped).rejects.toMatchObject({ code: 'INTERRUPTED' });
+      // What is undone is no failure.
+      expect(await history()).toEqual(['1 applied migration']);
+      await expect(upgrade(migrationsOf({ ...one, ...two }))).resolves.toMatchObject({ version: 2 });
+    },
+  );
 });
 
 describe('a file without a transaction', () => {
