@@ -121,17 +121,22 @@ export async function readKeptTexts(
   };
 }
 
-/** SQL that adds a row to the history, for a script; and the hash of the row. */
-export function rowScript(
+/** SQL that adds rows to the history, for a script; and the hash of the last of them. */
+export function rowsScript(
   { sql }: HistoryTable,
-  attempt: Attempt,
+  attempts: readonly Attempt[],
   previousHash: string,
 ): { readonly sql: string; readonly hash: string } {
-  const row = linkedRow(attempt, previousHash);
-  const values = Object.values(row).map(literal).join(', ');
+  let hash = previousHash;
+  const rows = attempts.map((attempt) => {
+    const row = linkedRow(attempt, hash);
+    hash = String(row.hash);
+    return row;
+  });
+  const values = rows.map((row) => `(${Object.values(row).map(literal).join(', ')})`);
   return {
-    sql: `INSERT INTO ${sql} (${Object.keys(row).join(', ')}) VALUES (${values})`,
-    hash: String(row.hash),
+    sql: `INSERT INTO ${sql} (${Object.keys(rows[0] ?? {}).join(', ')}) VALUES ${values.join(', ')}`,
+    hash,
   };
 }
 

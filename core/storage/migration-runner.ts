@@ -75,7 +75,7 @@ async function withoutForeignKeys<Result>(db: DatabaseBridge, work: () => Promis
 
 /**
  * Carries out an upgrade under the lock: the baseline of a legacy database first, in one transaction, then each pending
- * file in one of its own, together with its history row and user_version.
+ * file in one, together with its history row and user_version.
  *
  * What is to be done is decided anew inside each transaction, so that two processes that both believe to hold the lock
  * still apply each file once.

@@ -1,35 +1,37 @@
 import { randomBytes } from 'node:crypto';
 
-import { rollBack, withTransaction } from '../database/transaction.js';
+import { rollBack } from '../database/transaction.js';
 import { DatabaseError, isSqliteError, messageOf } from '../errors.js';
-import { readUserVersion } from './database-state.js';
 import { attemptAt, type Attempt } from './history-row.js';
 import { historyScript } from './history-table.js';
 import { effectOf } from './migration-effect.js';
-import { rowScript } from './migration-history.js';
+import { rowsScript } from './migration-history.js';
 import type { Migration } from './migration.js';
-import { quickMigration, standingAfter, type Standing } from './standing.js';
+import { FILES_IN_GROUP, quickGroup, type QuickGroup } from './quick-group.js';
+import type { Standing } from './standing.js';
 import type { Step, UpgradeCourse } from './upgrade-course.js';
 
-/** The quick way led nowhere: nothing of the migration is kept, and applied statement by statement it says why. */
+/** The quick way led nowhere: nothing of the migrations is kept, and applied statement by statement they say why. */
 export class LeftQuickWay extends Error {
+  /** @param migration the one that failed; undefined where it is one of several */
   constructor(
-    readonly migration: Migration,
+    readonly migration: Migration | undefined,
     override readonly cause: unknown,
   ) {
     super(messageOf(cause), { cause });
   }
 }
 
-/** A migration whose statements were carried out in the transaction that is open. */
+/** Migrations whose statements were carried out in the transaction that is open. */
 interface Carried {
-  readonly migration: Migration;
-  readonly attempt: Attempt;
-  readonly started: number;
-  /** SQL that records it, in that transaction. */
+  readonly steps: readonly (Step & { kind: 'applied' })[];
+  readonly attempts: readonly Attempt[];
+  /** SQL that records them, in that transaction. */
   readonly recording: readonly string[];
   /** How the database stands once that is committed. */
   readonly standing: Standing;
+  /** What can be carried out next. */
+  readonly next: QuickGroup;
 }
 
 /** An error of SQL where something is not so. */
@@ -38,66 +40,71 @@ const refuseUnless = (fact: string): string => `SELECT iif(${fact}, 1, json('no 
 /** The semicolon stands right behind each statement: SQLite keeps what is before it as the text of an index. */
 const asScript = (statements: readonly string[]): string => statements.join(';\n');
 
-const statementsOf = ({ statements }: Migration): string[] => statements.map(({ sql }) => sql);
+const statementsOf = ({ migrations }: QuickGroup): string[] =>
+  migrations.flatMap(({ statements }) => statements.map(({ sql }) => sql));
 
 /**
- * Migrations that can do no harm, each in a transaction of its own and in one call of the driver: its row in the history
- * needs the time that it took, and so travels with the commit and with the migration after it.
+ * Migrations that can do no harm. Several of them share a call of the driver and a transaction where nobody is told of each,
+ * and each has its own where somebody is. A row in the history needs the time that its migration took, and so travels with
+ * the commit and with what comes next.
  */
 export class QuickSteps {
-  /** Whether there are commits that no later one has taken along onto the disk. */
-  private loose = false;
+  /** How many migrations share a transaction at most. */
+  private most: number;
 
-  constructor(private readonly course: UpgradeCourse) {}
+  constructor(private readonly course: UpgradeCourse) {
+    this.most = course.request.watched ? 1 : FILES_IN_GROUP;
+  }
 
   /**
-   * Applies the migrations that can be applied so, from the transaction that is open on. The last of them is recorded in
+   * Applies the migrations that can be applied so, from the transaction that is open on. The last of them are recorded in
    * the transaction that is open then, for the caller to commit.
    *
-   * @returns undefined where there is none, or the first one was refused and nothing of it is left
+   * @returns the last one; undefined where there is none, or the first one was refused and nothing of it is left
    * @throws LeftQuickWay when a later one was refused, or there is no transaction any more; nothing is open then
    */
   async carryOut(standing: Standing): Promise<(Step & { kind: 'applied' }) | undefined> {
-    const { course } = this;
-    const first = quickMigration(standing);
-    if (first === undefined || first === course.begun) return undefined;
-    let done = await this.begin(first, standing);
-    let next = done === undefined ? undefined : quickMigration(done.standing);
-    if (done === undefined) return undefined;
-    try {
-      for (; next !== undefined; next = quickMigration(done.standing)) done = await this.goOn(done, next);
-      await course.db.executeScript(asScript(done.recording));
-    } catch (error) {
-      await rollBack(course.db, ['ROLLBACK'], error);
-      const isKept = await this.isKept(done);
-      if (isKept) this.keep(done);
-      if (!(error instanceof DatabaseError)) throw error;
-      throw new LeftQuickWay((isKept ? next : undefined) ?? done.migration, error);
+    const { db, request } = this.course;
+    const isOne = request.settings.transaction === 'all';
+    let done = this.carried(standing, [], []);
+    let last: (Step & { kind: 'applied' }) | undefined;
+    while (done.next.migrations.length > 0) {
+      done = isOne || done.steps.length === 0 ? await this.goOnWithin(done) : await this.goOnBehind(done);
+      last = done.steps.at(-1) ?? last;
     }
-    const { migration, started } = done;
+    if (done.steps.length === 0) return last;
+    try {
+      await db.executeScript(asScript(done.recording));
+    } catch (error) {
+      throw await this.left(done, error);
+    }
     this.note(done);
-    return { kind: 'applied', migration, ms: performance.now() - started };
+    return last;
   }
 
-  /** Carries out a migration in the transaction that was opened for a look at the database. */
-  private async begin(migration: Migration, standing: Standing): Promise<Carried | undefined> {
+  /** Records what was carried out, and carries out the next migrations in the same transaction. */
+  private async goOnWithin(done: Carried): Promise<Carried> {
     const { course } = this;
+    const { migrations } = done.next;
     const started = performance.now();
-    course.tellBegin('applied', migration);
+    this.tellBegin(done.next);
     const mark = `step_${randomBytes(8).toString('hex')}`;
-    const script = asScript([`SAVEPOINT ${mark}`, ...statementsOf(migration), `RELEASE ${mark}`]);
+    const step = [`SAVEPOINT ${mark}`, ...statementsOf(done.next), `RELEASE ${mark}`];
+    const script = asScript([...done.recording, ...step]);
     try {
       await course.connection.interruptible(() => course.db.executeScript(script));
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error;
-      course.begun = migration;
-      if (!(await this.undo(mark))) throw new LeftQuickWay(migration, error);
-      return undefined;
+      if (!(await this.undo(mark))) throw await this.left(done, error);
+      this.note(done);
+      course.begun = this.toldApart(migrations);
+      return this.carried(done.standing, [], []);
     }
-    return this.carried(migration, standing, started);
+    this.note(done);
+    return this.carriedOut(done, started);
   }
 
-  /** @returns false where SQLite has rolled the whole transaction back already */
+  /** @returns false where there is no transaction any more, or what was to be recorded before was refused */
   private async undo(mark: string): Promise<boolean> {
     try {
       await this.course.db.executeScript(`ROLLBACK TO ${mark}; RELEASE ${mark}`);
@@ -108,73 +115,113 @@ export class QuickSteps {
     }
   }
 
-  /** Records a migration, commits it, and carries out the next one. */
-  private async goOn(done: Carried, next: Migration): Promise<Carried> {
-    const { db, connection, request } = this.course;
-    await connection.proveWhole();
+  /** Records what was carried out, commits it, and carries out the next migrations in a transaction of their own. */
+  private async goOnBehind(done: Carried): Promise<Carried> {
+    const { db, connection, commits, request } = this.course;
     const { dataVersion, wal } = done.standing;
     const step = [
       'BEGIN IMMEDIATE',
       // A COMMIT or a ROLLBACK behind our back would switch it off ("PRAGMA defer_foreign_keys").
       'PRAGMA defer_foreign_keys = ON',
-      ...statementsOf(next),
+      ...statementsOf(done.next),
       refuseUnless(`(SELECT data_version FROM pragma_data_version) = ${dataVersion}
         AND (SELECT defer_foreign_keys FROM pragma_defer_foreign_keys) = 1`),
     ];
-    let started = performance.now();
-    if (wal && !request.watched) {
-      const recording = [...done.recording, 'COMMIT', ...this.pressing(done.standing, next)];
-      await connection.interruptible(() => db.executeScript(asScript([...recording, ...step])));
-      this.keep(done);
-      this.course.tellBegin('applied', next);
-    } else {
-      // With a rollback journal, a reader can keep a COMMIT waiting.
-      await db.executeScript(asScript(wal ? [...done.recording, 'COMMIT'] : done.recording));
-      if (!wal) await connection.commit();
-      this.keep(done);
-      connection.refuseToGoOn();
-      started = performance.now();
-      this.course.tellBegin('applied', next);
-      await connection.interruptible(() => db.executeScript(asScript(step)));
+    try {
+      await connection.proveWhole();
+      let started = performance.now();
+      if (wal && !request.watched) {
+        const isLast = quickGroup(done.next.after, 1).migrations.length === 0;
+        const recording = [...done.recording, 'COMMIT', ...commits.loosen(isLast)];
+        await connection.interruptible(() => db.executeScript(asScript([...recording, ...step])));
+        this.keep(done);
+        this.tellBegin(done.next);
+      } else {
+        // With a rollback journal, a reader can keep a COMMIT waiting.
+        await db.executeScript(asScript(wal ? [...done.recording, 'COMMIT'] : done.recording));
+        if (!wal) await connection.commit();
+        this.keep(done);
+        connection.refuseToGoOn();
+        started = performance.now();
+        this.tellBegin(done.next);
+        await connection.interruptible(() => db.executeScript(asScript(step)));
+      }
+      return this.carriedOut(done, started);
+    } catch (error) {
+      throw await this.left(done, error);
     }
-    return this.carried(next, done.standing, started);
   }
 
-  private carried(migration: Migration, standing: Standing, started: number): Carried {
+  /** What is to be thrown when a script was refused that would record something and more: nothing is open any more. */
+  private async left(done: Carried, error: unknown): Promise<unknown> {
+    await rollBack(this.course.db, ['ROLLBACK'], error);
+    const isKept = done.steps.length > 0 && (await this.isKept(done));
+    if (isKept) this.keep(done);
+    if (!(error instanceof DatabaseError)) return error;
+    const waiting = isKept || done.steps.length === 0 ? done.next.migrations : [];
+    const refused = waiting.length > 0 ? waiting : done.steps.map(({ migration }) => migration);
+    const blamed = this.toldApart(refused);
+    // All that was done is to be done again: it would be so each time.
+    if (this.course.request.settings.transaction === 'all') this.most = 0;
+    return new LeftQuickWay(blamed, error);
+  }
+
+  /** The one of the migrations that was refused; where they are several, each has to be tried alone from now on. */
+  private toldApart(refused: readonly Migration[]): Migration | undefined {
+    if (refused.length === 1) return refused[0];
+    this.most = 1;
+    return undefined;
+  }
+
+  private tellBegin({ migrations }: QuickGroup): void {
+    for (const migration of migrations) this.course.tellBegin('applied', migration);
+  }
+
+  private carriedOut({ standing: { hash, hasHistory }, next }: Carried, started: number): Carried {
     const { historyTable } = this.course.request;
-    const executionTimeMs = performance.now() - started;
-    const outcome = { status: 'applied', origin: 'migration', executionTimeMs, details: {} } as const;
-    const attempt = attemptAt(migration, outcome);
-    const { sql, hash } = rowScript(historyTable, attempt, standing.hash);
-    const after = standingAfter(standing, migration, hash);
+    const { migrations, after } = next;
+    // What was carried out together shares the time that it took.
+    const ms = (performance.now() - started) / migrations.length;
+    const outcome = { status: 'applied', origin: 'migration', executionTimeMs: ms, details: {} } as const;
+    const attempts = migrations.map((migration) => attemptAt(migration, outcome));
+    const rows = rowsScript(historyTable, attempts, hash);
     const recording = [
-      ...(standing.hasHistory ? [] : historyScript(historyTable)),
-      sql,
+      ...(hasHistory ? [] : historyScript(historyTable)),
+      rows.sql,
       `PRAGMA user_version = ${after.userVersion}`,
     ];
-    return { migration, attempt, started, recording, standing: after };
+    const steps = migrations.map((migration) => ({ kind: 'applied', migration, ms }) as const);
+    return { ...this.carried({ ...after, hash: rows.hash }, steps, attempts), recording };
   }
 
-  /** A migration is recorded in the transaction that is open. */
-  private note({ migration, attempt, standing }: Carried): void {
+  private carried(standing: Standing, steps: Carried['steps'], attempts: readonly Attempt[]): Carried {
+    const found = quickGroup(standing, this.most);
+    const next = found.migrations[0] === this.course.begun ? quickGroup(standing, 0) : found;
+    return { steps, attempts, recording: [], standing, next };
+  }
+
+  /** Migrations are recorded in the transaction that is open. */
+  private note({ steps, attempts, standing }: Carried): void {
+    if (steps.length === 0) return;
     const { course } = this;
-    course.attempts.push(attempt);
-    course.stock.passOver(effectOf(migration));
-    course.reach(migration);
+    course.attempts.push(...attempts);
+    for (const step of steps) {
+      course.stock.passOver(effectOf(step.migration));
+      course.reach(step.migration);
+      course.note(step);
+    }
     course.standing = standing;
     course.hasHistory = true;
     course.begun = undefined;
   }
 
-  /** A migration is recorded and committed. */
+  /** Migrations are recorded and committed. */
   private keep(done: Carried): void {
-    const { migration, attempt, started } = done;
-    if (this.course.attempts.includes(attempt)) return;
+    const [first] = done.attempts;
+    if (first === undefined || this.course.attempts.includes(first)) return;
     this.note(done);
     this.course.keep();
-    this.course.tell({ kind: 'applied', migration, ms: performance.now() - started });
   }
-
   /** Whether a migration was committed, when a script that would do so and more was refused. */
   private async isKept({ standing: { hash } }: Carried): Promise<boolean> {
     const { db, request } = this.course;
@@ -186,43 +233,5 @@ export class QuickSteps {
       if (isSqliteError(error, 'SQLITE_ERROR')) return false;
       throw error;
     }
-  }
-
-  /**
-   * While nobody is told of each commit, only the last one has to outlast a power cut: in the log it is behind the others,
-   * and pressing it onto the disk takes them along ("PRAGMA synchronous").
-   */
-  private pressing(standing: Standing, next: Migration): string[] {
-    // How a caller's own connection is set up is the caller's choice.
-    if (!('canonicalPath' in this.course.request.target)) return [];
-    const isLast = quickMigration(standingAfter(standing, next, '')) === undefined;
-    if (isLast !== this.loose) return [];
-    this.loose = true;
-    return [`PRAGMA synchronous = ${isLast ? 'EXTRA' : 'NORMAL'}`];
-  }
-
-  /** The last commit has taken all others along. */
-  settle(): void {
-    this.loose = false;
-  }
-
-  /**
-   * Presses onto the disk what was committed, where no other commit follows that would: with one that changes nothing. A
-   * checkpoint is not enough: beside a reader of what was there before, it has nothing to carry over and leaves the log alone.
-   */
-  async press(): Promise<void> {
-    if (!this.loose) return;
-    const { db } = this.course;
-    await db.executeScript('PRAGMA synchronous = EXTRA');
-    try {
-      await withTransaction(db, async () => {
-        await db.executeScript(`PRAGMA user_version = ${await readUserVersion(db)}`);
-      });
-    } catch (error) {
-      if (!isSqliteError(error, 'SQLITE_BUSY')) throw error;
-      // Another program writes. It is not waited for: what is to be told is why the upgrade ended.
-      await db.executeScript('PRAGMA wal_checkpoint(PASSIVE)');
-    }
-    this.loose = false;
   }
 }

@@ -1,7 +1,6 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { LARGEST_USER_VERSION } from './database-state.js';
 import { indexedColumns, type HistoryTable } from './history-table.js';
-import { canDoNoHarm, makesRules, plainTables } from './migration-effect.js';
+import { plainTables } from './migration-effect.js';
 import type { Migration } from './migration.js';
 import type { UpgradeWork } from './upgrade-request.js';
 
@@ -72,20 +71,6 @@ export async function readStanding(
 const indexedTwice = `(SELECT count(DISTINCT i.name) FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS i
   WHERE i.seqno = 0 AND i.name IN (${indexedColumns.map(() => '?').join()})) = ${indexedColumns.length}`;
 
-/** How the database stands when a migration that can do no harm is applied and recorded. */
-export function standingAfter(standing: Standing, migration: Migration, hash: string): Standing {
-  return {
-    ...standing,
-    work: withoutMigration(standing.work, migration),
-    // A database may lack files below the newest one that it holds.
-    userVersion: Math.max(standing.userVersion, newestOf(standing.work), migration.version),
-    hash,
-    hasHistory: true,
-    bare: false,
-    plain: standing.plain && !makesRules(migration),
-  };
-}
-
 /** What is left to do when a migration is applied. */
 export function withoutMigration(work: UpgradeWork, { version }: Migration): UpgradeWork {
   const [next] = work.plan.pending;
@@ -94,23 +79,4 @@ export function withoutMigration(work: UpgradeWork, { version }: Migration): Upg
       ? work.plan.pending.slice(1)
       : work.plan.pending.filter((migration) => migration.version !== version);
   return { ...work, plan: { ...work.plan, pending } };
-}
-
-/**
- * The migration that can be applied in one call of the driver: one that can do no harm, and whose transaction asks nothing
- * but whether the database stands as it was left.
- */
-export function quickMigration({ work, plain, small, userVersion }: Standing): Migration | undefined {
-  const { baseline, undo, pending } = work.plan;
-  const [next] = pending;
-  if (next === undefined || !small || baseline.length > 0 || undo.length > 0) return undefined;
-  const stamp = Math.max(next.version, newestOf(work));
-  // What an old release claimed can be ahead of what is applied, and must not stay so.
-  const fits = stamp <= LARGEST_USER_VERSION && userVersion <= stamp;
-  return fits && !next.directives.noTransaction && canDoNoHarm(next, plain) ? next : undefined;
-}
-
-/** The newest version that stood applied when the database was looked at. */
-function newestOf({ state }: UpgradeWork): number {
-  return state.kind === 'managed' ? (state.applied.at(-1)?.version ?? 0) : 0;
 }

@@ -2,6 +2,7 @@ import type { DatabaseBridge } from '../database/database-bridge.js';
 import type { Holdings } from './database-inventory.js';
 import { LARGEST_USER_VERSION, type DatabaseState } from './database-state.js';
 import { appliedMigrations, type Attempt } from './history-row.js';
+import { LooseCommits } from './loose-commits.js';
 import { mayAddCheck } from './migration-effect.js';
 import { ensureHistory, readHistory, recordAttempts } from './migration-history.js';
 import type { Migration } from './migration.js';
@@ -12,7 +13,6 @@ import type { RunRequest } from './upgrade-request.js';
 
 /** What one step turned out to be, once its transaction is committed. */
 export type Step =
-  | { readonly kind: 'finished' }
   | { readonly kind: 'adopted'; readonly files: readonly string[]; readonly ms: number }
   | { readonly kind: 'applied'; readonly migration: Migration; readonly ms: number }
   | { readonly kind: 'rolled back'; readonly migration: Migration; readonly ms: number };
@@ -21,6 +21,7 @@ export type Step =
 export class UpgradeCourse {
   readonly db: DatabaseBridge;
   readonly stock: StockTaking;
+  readonly commits: LooseCommits;
   /** What was recorded; those of a transaction that is not committed yet are its end. */
   readonly attempts: Attempt[] = [];
   readonly losses: string[] = [];
@@ -38,31 +39,45 @@ export class UpgradeCourse {
   /** Whether a file may have added a CHECK to rows that were there. */
   addsCheck = false;
   private committed = 0;
+  /** The steps of the transaction that is open. */
+  private readonly untold: Step[] = [];
 
   constructor(
     readonly request: RunRequest,
     readonly connection: UpgradeConnection,
   ) {
     this.db = connection.db;
+    this.commits = new LooseCommits(this.db, 'canonicalPath' in request.target);
     this.stock = new StockTaking(this.db, request.historyTable, request.settings);
+  }
+
+  /** A step was carried out in the transaction that is open: it is told once that is committed. */
+  note(step: Step): void {
+    this.untold.push(step);
   }
 
   /** A transaction was committed: what was recorded in it stays. */
   keep(): void {
     this.committed = this.attempts.length;
+    for (const step of this.untold.splice(0)) this.tell(step);
   }
 
   /** A transaction was rolled back: nothing that was learned in it holds. */
   forget(): void {
     this.attempts.length = this.committed;
+    this.untold.length = 0;
     this.stock.forget();
     this.standing = undefined;
     this.after = undefined;
     this.hasHistory = false;
   }
 
-  /** A migration is to be begun again: what was made sure of before the first write was so in a transaction that is gone. */
-  async beginAgain(migration: Migration): Promise<void> {
+  /**
+   * Steps are to be begun again: what was made sure of before the first write was so in a transaction that is gone.
+   *
+   * @param migration the one that is not to go the quick way again
+   */
+  async beginAgain(migration: Migration | undefined): Promise<void> {
     this.begun = migration;
     if (this.committed > 0) return;
     this.before = undefined;
@@ -116,7 +131,6 @@ export class UpgradeCourse {
 
   tell(step: Step): void {
     const { progress, logger } = this.request;
-    if (step.kind === 'finished') return;
     if (step.kind === 'adopted') {
       progress(step);
       logger.info({ files: step.files.length, ms: Math.round(step.ms) }, 'legacy database adopted');

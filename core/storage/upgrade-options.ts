@@ -62,8 +62,9 @@ export interface UpgradeOptions extends MigrationSource {
   /** Where the copy before the first write goes and how many are kept; `false` for none. Default: beside the file, all kept. */
   readonly backup?: BackupPolicy | undefined;
   /**
-   * `each` (the default): a transaction a file, so that what was applied before a failure stays. `all`: one transaction
-   * for the whole upgrade, so that all of it is kept or nothing.
+   * `each` (the default): a transaction a file, so that what was applied before a failure stays; files in a row that can
+   * do no harm may share one where neither `onProgress` nor `logger` is given. `all`: one transaction for the whole upgrade,
+   * so that all of it is kept or nothing.
    */
   readonly transaction?: 'each' | 'all' | undefined;
   /** What is done with a legacy database: `bridge` (the default) upgrades it. */

@@ -58,7 +58,7 @@ export interface RunnerSettings {
   /** Up to which size of the database, in bytes, every index is held against its table before the first write. */
   readonly fullCheckBytes: number;
   readonly backup: BackupPolicy;
-  /** `each`: a transaction a step. `all`: one for the whole upgrade, so that all of it is kept or nothing. */
+  /** `each`: a transaction a step, or a few that can do no harm. `all`: one for the whole upgrade, so that all of it is kept or nothing. */
   readonly transaction: 'each' | 'all';
   /** What undoing may lose without the down file's saying so. */
   readonly lossAllowed: AllowedLoss;

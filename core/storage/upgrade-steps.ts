@@ -8,8 +8,9 @@ import { attemptAt } from './history-row.js';
 import { ensureHistory, recordAttempt } from './migration-history.js';
 import { isUpToDate, refuseOutsideTransaction } from './migration-plan.js';
 import type { OwnTrigger } from './own-triggers.js';
+import { quickGroup } from './quick-group.js';
 import { LeftQuickWay, QuickSteps } from './quick-steps.js';
-import { quickMigration, readStanding, type Standing } from './standing.js';
+import { readStanding, type Standing } from './standing.js';
 import { UpgradeCourse, type Step } from './upgrade-course.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
 import type { RunRequest, RunResult, UpgradeWork } from './upgrade-request.js';
@@ -20,7 +21,10 @@ interface Found {
   readonly standing: Standing | undefined;
 }
 
-/** The steps of one upgrade in their order, each in a transaction of its own, on one connection. */
+/** What became of the transaction that was opened for a look: the last steps, some of them, or none. */
+type Outcome = 'finished' | 'stepped' | OutsideStep;
+
+/** The steps of one upgrade in their order, on one connection. */
 export class UpgradeSteps {
   private readonly course: UpgradeCourse;
   private readonly full: FullSteps;
@@ -37,8 +41,7 @@ export class UpgradeSteps {
 
   /** Carries out every step that there is. */
   async carryOut(): Promise<RunResult> {
-    if (this.request.settings.transaction === 'all') await this.allSteps();
-    else while (await this.nextStep());
+    while (await this.nextStep());
     const { db, state, version, attempts, before, after, stock, losses } = this.course;
     return {
       state,
@@ -78,12 +81,11 @@ export class UpgradeSteps {
   private async nextStep(): Promise<boolean> {
     const { course } = this;
     this.connection.refuseToGoOn();
-    if (course.standing !== undefined && isUpToDate(course.standing.work.plan)) return false;
+    if (this.isDone) return false;
     try {
-      const step = await this.inTransaction(() => this.look());
-      if (step.kind === 'needs no transaction') course.tell(await this.outside(step));
-      else course.tell(step);
-      return step.kind !== 'finished';
+      const outcome = await this.inTransaction(() => (this.isOne ? this.everyStep() : this.look()));
+      if (typeof outcome === 'object') course.tell(await this.outside(outcome));
+      return outcome !== 'finished';
     } catch (error) {
       if (!(error instanceof LeftQuickWay)) throw error;
       await course.beginAgain(error.migration);
@@ -91,84 +93,85 @@ export class UpgradeSteps {
     }
   }
 
-  /** Carries out all steps in one transaction. */
-  private async allSteps(): Promise<void> {
-    this.connection.refuseToGoOn();
-    const all = async (): Promise<Step[]> => {
-      const done: Step[] = [];
-      for (let step = await this.lookFully(); step.kind !== 'finished'; step = await this.lookFully()) {
-        done.push(step);
-        this.connection.refuseToGoOn();
-      }
-      return done;
-    };
-    const steps = await this.inTransaction(() => this.connection.interruptible(all));
-    for (const step of steps) this.course.tell(step);
+  /** Whether the whole upgrade is one transaction. */
+  private get isOne(): boolean {
+    return this.request.settings.transaction === 'all';
   }
 
-  private async lookFully(): Promise<Step> {
-    const { work } = await this.work();
-    refuseOutsideTransaction(work.plan);
-    if (this.course.before === undefined && !isUpToDate(work.plan)) await this.prepare(work, false);
-    const step = await this.fullStep(work);
-    if (step.kind !== 'needs no transaction') return step;
-    throw new Error(`${step.migration.filename} was let through, and needs no transaction.`);
+  /** Whether it is known that nothing is left to do. */
+  private get isDone(): boolean {
+    const { standing } = this.course;
+    return standing !== undefined && isUpToDate(standing.work.plan);
+  }
+
+  /** Carries out all steps in the transaction that is open. */
+  private async everyStep(): Promise<'finished'> {
+    while (!this.isDone && (await this.look()) !== 'finished') this.connection.refuseToGoOn();
+    return 'finished';
   }
 
   /** Looks at the database inside the transaction that is open, and carries out what comes first. */
-  private async look(): Promise<Step | OutsideStep> {
+  private async look(): Promise<Outcome> {
     const { work, standing } = await this.connection.interruptible(() => this.lookAround());
     const step = standing === undefined ? undefined : await this.quick.carryOut(standing);
     if (step === undefined) return this.connection.interruptible(() => this.fullStep(work));
     await this.finishQuickly(step);
-    return step;
+    return 'stepped';
   }
 
   /** What is to be done, and how the database stands, where a quick step may be the first. */
   private async lookAround(): Promise<Found> {
     const { work, standing } = await this.work();
     if (isUpToDate(work.plan)) return { work, standing: undefined };
-    if (this.course.before === undefined) return { work, standing: await this.prepare(work, true) };
+    if (this.isOne) refuseOutsideTransaction(work.plan);
+    if (this.course.before === undefined) return { work, standing: await this.prepare(work) };
     return { work, standing: standing ?? (await this.standing(work)) };
   }
 
   private async finishQuickly({ migration, ms }: Step & { kind: 'applied' }): Promise<void> {
-    const { course } = this;
-    if (course.standing === undefined || !isUpToDate(course.standing.work.plan)) return;
+    if (!this.isDone) return;
     try {
-      await course.finish(migration);
+      await this.course.finish(migration);
     } catch (error) {
       throw new FailedAttempt('applied', migration, performance.now() - ms, error);
     }
   }
 
   /** Carries out what comes first, guarded. */
-  private async fullStep(work: UpgradeWork): Promise<Step | OutsideStep> {
+  private async fullStep(work: UpgradeWork): Promise<Outcome> {
+    const { course, full } = this;
     const [undone] = work.plan.undo;
     const [next] = work.plan.pending;
-    if (work.plan.baseline.length > 0) return this.full.adopt(work);
-    await this.full.refuseLosses(work);
-    if (undone?.migration.down?.directives.noTransaction === true)
-      return { kind: 'needs no transaction', migration: undone.migration, undone };
-    if (undone !== undefined) return this.full.rollBack(undone);
-    if (next === undefined) return { kind: 'finished' };
-    if (next.directives.noTransaction) return { kind: 'needs no transaction', migration: next };
-    return this.full.apply(next, work);
+    if (work.plan.baseline.length > 0) course.note(await full.adopt(work));
+    else {
+      await full.refuseLosses(work);
+      if (undone?.migration.down?.directives.noTransaction === true)
+        return { kind: 'needs no transaction', migration: undone.migration, undone };
+      if (undone === undefined && next === undefined) return 'finished';
+      if (undone === undefined && next?.directives.noTransaction === true)
+        return { kind: 'needs no transaction', migration: next };
+      if (undone !== undefined) course.note(await full.rollBack(undone));
+      else if (next !== undefined) course.note(await full.apply(next, work));
+    }
+    return 'stepped';
   }
 
   /** What is to be done: looked up, unless nobody else can have written since the step before. */
   private async work(): Promise<Found> {
     const { course } = this;
-    const { standing, db } = course;
+    const { standing } = course;
     course.standing = undefined;
-    const dataVersion = standing === undefined ? undefined : await readDataVersion(db);
-    if (standing !== undefined && standing.dataVersion === dataVersion)
-      return { work: standing.work, standing };
+    if (standing !== undefined && (await this.stillHolds(standing))) return { work: standing.work, standing };
     course.hasHistory = false;
-    const work = await this.request.bridge.look(db);
+    const work = await this.request.bridge.look(course.db);
     if (work.state.kind === 'managed') course.version = work.state.applied.at(-1)?.version ?? 0;
     if (course.before === undefined) course.state = work.state;
     return { work, standing: undefined };
+  }
+
+  private async stillHolds({ dataVersion }: Standing): Promise<boolean> {
+    // In a transaction that writes, nobody else does.
+    return this.isOne || dataVersion === (await readDataVersion(this.course.db));
   }
 
   /**
@@ -176,12 +179,12 @@ export class UpgradeSteps {
    *
    * @returns how the database stands, where its first step can be a quick one
    */
-  private async prepare(work: UpgradeWork, mayBeQuick: boolean): Promise<Standing | undefined> {
+  private async prepare(work: UpgradeWork): Promise<Standing | undefined> {
     const { course } = this;
     if (work.state.kind !== 'absent' && work.state.kind !== 'empty')
       await this.connection.secure(work.from, work.bytes);
     await this.request.bridge.fillHistory(course.db, work.state);
-    const standing = mayBeQuick ? await this.standing(work) : undefined;
+    const standing = await this.standing(work);
     const rows =
       standing === undefined ? (await course.stock.now()).rows : await course.stock.begin(standing);
     course.before = { rows };
@@ -193,7 +196,7 @@ export class UpgradeSteps {
     const { course } = this;
     if (work.plan.baseline.length > 0 || work.plan.undo.length > 0) return undefined;
     const standing = await readStanding(course.db, this.request.historyTable, work, course.hasHistory);
-    return standing !== undefined && quickMigration(standing) !== undefined ? standing : undefined;
+    return standing !== undefined && quickGroup(standing, 1).migrations.length > 0 ? standing : undefined;
   }
 
   private outside(step: OutsideStep): Promise<Step> {
@@ -207,12 +210,12 @@ export class UpgradeSteps {
   private async inTransaction<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       const result = await this.connection.transaction(work);
+      this.course.commits.settle();
       this.course.keep();
-      this.quick.settle();
       return result;
     } catch (error) {
       this.course.forget();
-      await this.quick.press();
+      await this.course.commits.press();
       if (error instanceof LeftQuickWay) throw error;
       throw await this.named(error);
     }

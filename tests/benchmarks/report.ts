@@ -134,7 +134,8 @@ ${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
   so does \`openStorage\`, which sets up the connection that it looks with and hands it over.
 - For an upgrade everybody gets the same pragmas: a write-ahead log and \`synchronous = FULL\`; legacy files keep their
   rollback journal, with EXTRA. The project itself, with a log, presses only the last commit of an upgrade onto the disk
-  (NORMAL for those before) where the database is small, and so does the limit. A tool that leaves the pragmas to the program has each commit pressed;
+  (NORMAL for those before) where the database is small, and so does the limit. The limit keeps one transaction a migration,
+  where the project lets up to 32 files that can do no harm share one. A tool that leaves the pragmas to the program has each commit pressed;
   what that alone costs, a row of the limit shows. No copies are made, except where the copy is what is measured.
 - **A folder** means files that are found anew at each call, **a bundle** one module that \`upgrade-bridge bundle\` made of
   them and that is loaded before the clock starts. **Guards off** is \`countRows: false, fullCheckBytes: 0\`.

@@ -1,15 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 
 import {
   InvalidOptionError,
   moveDatabase,
   rollBackDatabase,
   upgradeDatabase,
+  verifyDatabase,
   type ProgressEvent,
   type UpgradeOptions,
 } from '../../core/index.js';
 import { hashesIn } from '../support/database-copy.js';
 import { dumpDatabase } from '../support/database-dump.js';
+import { interferingDriver } from '../support/interfering-driver.js';
+import { migrationsOf, unchecked } from '../support/migration-values.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 import { journalModes } from '../support/storage-database.js';
 
@@ -169,5 +174,98 @@ describe.each(journalModes)('one transaction for the whole upgrade, in %s mode,'
     });
     expect(await scratch.history()).toEqual(['1 applied migration']);
     expect(await scratch.value('SELECT count(*) FROM notes')).toBe(0);
+  });
+
+  const many = (wrong: Readonly<Record<number, string>> = {}): Record<string, string> =>
+    Object.fromEntries(
+      Array.from({ length: 70 }, (_, index) => [
+        `${String(index + 101)}_t.sql`,
+        wrong[index + 101] ?? `CREATE TABLE t${index + 101} (a);`,
+      ]),
+    );
+
+  it.each([104, 150])(
+    'names file %i of many and its statement where it fails, and keeps nothing',
+    async (version) => {
+      await scratch.write(many({ [version]: 'CREATE TABLE other (a);\nINSERT INTO nowhere VALUES (1);' }));
+      await upgrade({ to: 3 });
+      const failing = upgrade();
+      await expect(failing).rejects.toThrow(`Migration ${version}_t.sql failed at statement 2, line 2`);
+      expect(await scratch.objects()).toEqual(['table notes', 'table tags']);
+      expect((await scratch.history()).slice(3)).toEqual([`${version} failed migration`]);
+      expect(await scratch.value('PRAGMA user_version')).toBe(3);
+      await scratch.write(many());
+      expect((await upgrade()).applied).toHaveLength(70);
+    },
+  );
+
+  it('goes on with the files in their order where one between them can do harm', async () => {
+    await scratch.write(
+      many({ 140: 'DELETE FROM tags; CREATE TABLE t140 AS SELECT count(*) AS a FROM notes;' }),
+    );
+    const report = await upgrade();
+    expect(report.applied.map(({ version }) => version)).toEqual([
+      ...[1, 2, 3],
+      ...Array.from({ length: 70 }, (_, index) => index + 101),
+    ]);
+    expect(report.rows).toContainEqual({ table: 't140', before: 0, after: 1 });
+    const { ok, tampering } = await verifyDatabase(scratch.path, { migrations: scratch.migrations });
+    expect({ ok, tampering }).toEqual({ ok: true, tampering: [] });
+  });
+
+  it('is refused where a file of many ends the transaction, and that file is named', async () => {
+    const good = migrationsOf(many());
+    const migrations = good.map((each) =>
+      each.version === 140
+        ? unchecked(each, 'CREATE TABLE one (a); COMMIT; BEGIN; CREATE TABLE another (a)')
+        : each,
+    );
+    await expect(upgrade({ migrations })).rejects.toMatchObject({ place: { filename: '140_t.sql' } });
+    const kept = good.filter(({ version }) => version < 140);
+    // The file has committed what was before it: all of that has its row.
+    expect(await scratch.objects()).toEqual(['table one', ...kept.map(({ version }) => `table t${version}`)]);
+    expect(await scratch.history()).toEqual([
+      ...kept.map(({ version }) => `${version} applied migration`),
+      '140 failed migration',
+    ]);
+  });
+
+  it('records each file once where a group of them is refused, and each of them alone is not', async () => {
+    await scratch.write(many());
+    let groups = 0;
+    const { driver } = interferingDriver(
+      () => Promise.resolve(),
+      () => false,
+      (script) => {
+        if (script.includes('RELEASE')) groups += 1;
+        return groups === 2 ? script.replace('RELEASE', "SELECT json('no JSON'); RELEASE") : script;
+      },
+    );
+    const report = await upgrade({ driver });
+    expect(groups).toBeGreaterThan(2);
+    expect(report.applied).toHaveLength(73);
+    expect(await scratch.history()).toHaveLength(73);
+    const { ok, tampering } = await verifyDatabase(scratch.path, { migrations: scratch.migrations });
+    expect({ ok, tampering }).toEqual({ ok: true, tampering: [] });
+  });
+
+  it('is begun again where nothing is left of it in between, on a copy that is made again, and comes to an end', async () => {
+    await upgrade({ to: 1 });
+    await scratch.write(many());
+    let refused = 0;
+    const { driver } = interferingDriver(
+      () => Promise.resolve(),
+      (script) => {
+        const refuses = script.includes('INSERT INTO "schema_migrations"');
+        if (refuses) refused += 1;
+        return refuses;
+      },
+    );
+    const report = await upgrade({ driver, backup: {} });
+    expect(refused).toBe(1);
+    expect(report.applied).toHaveLength(72);
+    expect((await readdir(scratch.folder)).filter((name) => name.includes('backup'))).toEqual([
+      basename(report.backup ?? ''),
+    ]);
   });
 });
