@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { LocalBridge, OpenMode, SqlValue } from '../../core/database/database-bridge.js';
+import { codeOf } from '../../core/database/driver-errors.js';
 import { DatabaseError } from '../../core/errors.js';
 import { drivers } from '../support/drivers.js';
 
@@ -189,6 +190,14 @@ describe.each(drivers)('the bridge to $name', (driver) => {
     const db = await opened('create', ':memory:');
     db.interrupt();
     expect(await db.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  test('does nothing by an interrupt once it is closed', async () => {
+    const db = await opened('create', ':memory:');
+    await closed(db);
+    expect(() => {
+      db.interrupt();
+    }).not.toThrow();
   });
 
   test('waits with closing for what was asked before, and refuses what is asked after', async () => {
@@ -411,6 +420,36 @@ describe.each(drivers)('the bridge to $name', (driver) => {
         clearInterval(asking);
       });
       expect(await db.query(sum)).toEqual([{ number: 3000, bytes: 3000000 }]);
+    });
+
+    test('are not ended by an interrupt that came before them', async () => {
+      const db = await filled('delete');
+      db.interrupt();
+      await db.backupTo(join(folder, 'copy.db'));
+      const copied = await opened('read-only', join(folder, 'copy.db'));
+      expect(await copied.query(sum)).toEqual([{ number: 3000, bytes: 3000000 }]);
+    });
+
+    test('are told as interrupted only where nothing was changed', async () => {
+      const db = await filled('wal');
+      const copy = await opened('create', join(folder, 'copy.db'));
+      await copy.executeScript('CREATE TABLE small (x)');
+      await closed(copy);
+      // So small a database is copied in one go: an interrupt may come too late.
+      const outcome = await db
+        .restoreFrom(join(folder, 'copy.db'), () => {
+          db.interrupt();
+          return Promise.resolve();
+        })
+        .then(
+          () => 'done',
+          (error: unknown) => codeOf(error),
+        );
+      const [table] = await db.query('SELECT name FROM sqlite_schema');
+      expect([
+        ['done', 'small'],
+        ['DATABASE_ERROR', 't'],
+      ]).toContainEqual([outcome, table?.name]);
     });
 
     test.each(['wal', 'delete'])(

@@ -360,6 +360,44 @@ describe('whether a backup is good', () => {
     await expect(verdict(place.at('absent'))).rejects.toBeInstanceOf(FileAccessError);
   });
 
+  test('is told of a log without its file before SQLite is let near it, which would remove the log', async () => {
+    await place.newDatabase('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0');
+    const log = readFileSync(`${place.path}-wal`);
+    expect(log.length).toBeGreaterThan(0);
+    writeFileSync(place.at('left'), '');
+    writeFileSync(place.at('left-wal'), log);
+    expect(await verdict(place.at('left'))).toEqual({
+      verified: false,
+      reason: 'its data is in a log without its file',
+    });
+    expect(readFileSync(place.at('left-wal')).equals(log)).toBe(true);
+  });
+
+  test('is told as deeply as is asked for', async () => {
+    const db = await place.newDatabase();
+    // The index says of itself that it is over another column than it is.
+    await db.executeScript(`CREATE INDEX typed_n ON typed (n); INSERT INTO typed VALUES (1, 2);
+      PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX typed_n ON typed (check_me)' WHERE name = 'typed_n';`);
+    await place.closeAll();
+    expect(await verdict(place.path)).toMatchObject({
+      verified: false,
+      reason: /missing from index typed_n/,
+    });
+    expect(await verifyBackup(place.path, { driver, fullCheckBytes: 0 })).toMatchObject({ verified: true });
+    expect(await failure(verifyBackup(place.path, { driver, fullCheckBytes: -1 }))).toBeInstanceOf(
+      InvalidOptionError,
+    );
+  });
+
+  test('is not told where the look was stopped, or failed by no fault of the backup', async () => {
+    const db = await place.newDatabase();
+    const { path: good } = await place.backUp(db);
+    const stopped = verifyBackup(good, { driver, signal: AbortSignal.abort() });
+    expect(await failure(stopped)).toBeInstanceOf(InterruptedError);
+    const broken = { ...driver, open: () => Promise.reject(new TypeError('a fault of the program')) };
+    expect(await failure(verifyBackup(good, { driver: broken }))).toBeInstanceOf(TypeError);
+  });
+
   test('is told without a change to the folder', async () => {
     const db = await place.newDatabase();
     const { path: good } = await place.backUp(db);

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { upgradeDatabase, type DatabaseDriver } from '../../core/index.js';
+import { databaseError } from '../../core/database/driver-errors.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import { resolveDatabaseFile } from '../../core/storage/database-file.js';
+import { EarlyConnection } from '../../core/storage/early-connection.js';
 import { migrationsOf } from '../support/migration-values.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 
@@ -87,7 +90,49 @@ it('is not opened where a log lies beside the database, which it would carry ove
   await writer.executeScript("INSERT INTO notes VALUES ('kept')");
   expect(existsSync(`${scratch.path}-wal`)).toBe(true);
   const { driver, opened } = watchedDriver();
-  await upgrade(scratch.path, ['001_notes.sql'], driver);
-  expect(opened).not.toContain('read-write');
+  await upgrade(scratch.path, ['001_notes.sql', '002_tags.sql'], driver);
+  expect(opened.filter((mode) => mode !== 'read-only')).toEqual(['create']);
   await writer.close();
+});
+
+it('is not opened where a journal lies beside the database, which it could undo', async () => {
+  await upgrade(scratch.path, ['001_notes.sql']);
+  await scratch.run("PRAGMA journal_mode = persist; INSERT INTO notes VALUES ('kept');");
+  expect(statSync(`${scratch.path}-journal`).size).toBeGreaterThan(0);
+  const { driver, opened } = watchedDriver();
+  await upgrade(scratch.path, ['001_notes.sql', '002_tags.sql'], driver);
+  expect(opened.filter((mode) => mode !== 'read-only')).toEqual(['create']);
+});
+
+it('is not opened where the file lies on a network, whose locks are not to be trusted', async () => {
+  const file = await resolveDatabaseFile(scratch.path);
+  const alone = { ...file, networkFileSystem: undefined };
+  const connection = await EarlyConnection.open(sqlite3Driver, alone);
+  expect(connection).toBeDefined();
+  await connection?.close();
+  expect(await EarlyConnection.open(sqlite3Driver, { ...file, networkFileSystem: 'nfs' })).toBeUndefined();
+});
+
+it('leaves the first look to a connection that may only read where SQLite refuses it', async () => {
+  await upgrade(scratch.path, ['001_notes.sql']);
+  const { driver, opened } = watchedDriver();
+  const refusing: DatabaseDriver = {
+    name: 'refusing',
+    open: (location, mode) =>
+      mode === 'read-write'
+        ? Promise.reject(databaseError('SQLITE_CANTOPEN', 'unable to open database file', undefined))
+        : driver.open(location, mode),
+  };
+  await upgrade(scratch.path, ['001_notes.sql', '002_tags.sql'], refusing);
+  expect(opened.slice(0, -1)).not.toContain('create');
+  expect(await scratch.history()).toEqual(['1 applied migration', '2 applied migration']);
+});
+
+it('is handed over once, and is not closed by the look from then on', async () => {
+  const connection = await EarlyConnection.open(sqlite3Driver, await resolveDatabaseFile(scratch.path));
+  const db = connection?.take();
+  expect(connection?.take()).toBeUndefined();
+  await connection?.close();
+  expect(await db?.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  await db?.close();
 });
