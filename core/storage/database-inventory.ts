@@ -1,4 +1,4 @@
-import type { DatabaseBridge } from '../database/database-bridge.js';
+import type { DatabaseBridge, SqlValue } from '../database/database-bridge.js';
 import { messageOf, isSqliteError } from '../errors.js';
 import type { ToleratedViolations } from './history-row.js';
 import { readHistoryShape, type HistoryTable } from './history-table.js';
@@ -38,11 +38,33 @@ export interface InventoryOptions {
   readonly countRows: boolean;
 }
 
-/** Tables whose rows can be counted: shadow tables belong to their virtual table, SQLite's own and the history to us. */
-const countedTables = `SELECT name, type FROM pragma_table_list
-  WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-    AND lower(name) <> ?
-  ORDER BY name`;
+/** A table whose rows can be counted: shadow tables belong to their virtual table, SQLite's own and the history to us. */
+export interface CountedTable {
+  readonly name: string;
+  readonly isVirtual: boolean;
+}
+
+/** SQL for all of them in one value, as a part of another query: `countedTablesIn` reads it. It takes the history's key. */
+export const countedTables = `(SELECT json_group_array(json_array(name, type = 'virtual')) FROM
+  (SELECT name, type FROM pragma_table_list
+   WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+     AND lower(name) <> ?
+   ORDER BY name))`;
+
+/** @param value what SQLite made of `countedTables` */
+export function countedTablesIn(value: SqlValue | undefined): readonly CountedTable[] {
+  const found: unknown = JSON.parse(String(value));
+  const rows: readonly unknown[] = Array.isArray(found) ? found : [];
+  return rows.map((row) => {
+    const cells: readonly unknown[] = Array.isArray(row) ? row : [];
+    return { name: String(cells[0]), isVirtual: cells[1] === 1 };
+  });
+}
+
+async function listTables(db: DatabaseBridge, { key }: HistoryTable): Promise<readonly CountedTable[]> {
+  const [row] = await db.query(`SELECT ${countedTables} AS tables`, [key]);
+  return countedTablesIn(row?.tables);
+}
 
 /** How many tables one query counts ("Limits In SQLite": at most 500 terms of a compound SELECT). */
 const TABLES_AT_ONCE = 400;
@@ -51,16 +73,18 @@ const TABLES_AT_ONCE = 400;
  * Counts the rows of every table that is neither SQLite's own nor the history.
  *
  * @param known tables whose rows need not be counted
+ * @param listed all tables, where they were asked for already
  */
 export async function countRows(
   db: DatabaseBridge,
-  { key }: HistoryTable,
+  table: HistoryTable,
   known: ReadonlyMap<string, number> = new Map(),
+  listed?: readonly CountedTable[],
 ): Promise<Map<string, number>> {
-  const found = await db.query(countedTables, [key]);
+  const found = listed ?? (await listTables(db, table));
   const counts = new Map<string, number>();
-  const names = found.map(({ name }) => String(name));
-  const virtual = new Set(found.filter(({ type }) => type === 'virtual').map(({ name }) => String(name)));
+  const names = found.map(({ name }) => name);
+  const virtual = new Set(found.filter(({ isVirtual }) => isVirtual).map(({ name }) => name));
   const unknown = names.filter((name) => !known.has(name));
   const usual = unknown.filter((name) => !virtual.has(name));
   for (let first = 0; first < usual.length; first += TABLES_AT_ONCE)

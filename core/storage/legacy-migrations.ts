@@ -9,6 +9,7 @@ import {
   type DatabaseState,
   type ProbedState,
 } from './database-state.js';
+import type { CountedTable } from './database-inventory.js';
 import type { ChangeTerms } from './change-terms.js';
 import { readDataVersion } from './data-version.js';
 import { adoptBaseline } from './legacy-baseline.js';
@@ -209,9 +210,8 @@ export class LegacyBridge implements Bridge {
   };
 
   /** Where the upgrade ends at the newest migration, the next start need not look for more. */
-  readonly seal = async (db: DatabaseBridge): Promise<void> => {
-    if (this.goal.kind === 'newest') await sealDatabase(db, this.source);
-  };
+  readonly seal = async (db: DatabaseBridge, lists: boolean): Promise<readonly CountedTable[] | undefined> =>
+    this.goal.kind === 'newest' ? await sealDatabase(db, this.source, lists) : undefined;
 }
 
 /** An upgrade whose work is decided. */

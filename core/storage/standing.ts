@@ -1,4 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
+import { countedTables, countedTablesIn, type CountedTable } from './database-inventory.js';
 import { indexedColumns, type HistoryTable } from './history-table.js';
 import { plainTables } from './migration-effect.js';
 import type { Migration } from './migration.js';
@@ -25,12 +26,15 @@ export interface Standing {
   readonly small: boolean;
   /** Whether the database has a write-ahead log, so that no reader keeps a commit waiting. */
   readonly wal: boolean;
+  /** The tables that there were at that time, where they were asked for. */
+  readonly tables: readonly CountedTable[] | undefined;
 }
 
 /**
  * Notes how the database stands in the transaction that is open.
  *
  * @param recorded whether the history was written before, and so has today's shape
+ * @param lists whether the tables are asked for as well
  * @returns undefined where that is not known of the history
  */
 export async function readStanding(
@@ -38,6 +42,7 @@ export async function readStanding(
   { sql, key }: HistoryTable,
   work: UpgradeWork,
   recorded: boolean,
+  lists = false,
 ): Promise<Standing | undefined> {
   const isThere = recorded || work.hasWholeHistory === true;
   const [hash, indexed, keys] = isThere
@@ -49,8 +54,9 @@ export async function readStanding(
        (SELECT journal_mode FROM pragma_journal_mode) AS journal,
        (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size) AS bytes,
        NOT EXISTS (SELECT 1 FROM sqlite_schema) AS bare,
-       ${hash} AS hash, ${indexed} AS indexed, ${plainTables} AS plain`,
-    keys,
+       ${hash} AS hash, ${indexed} AS indexed, ${plainTables} AS plain,
+       ${lists ? countedTables : 'NULL'} AS tables`,
+    lists ? [...keys, key] : keys,
   );
   const bare = row?.bare === 1;
   if (isThere ? !recorded && row?.indexed !== 1 : !bare) return undefined;
@@ -64,6 +70,7 @@ export async function readStanding(
     plain: row?.plain === 1,
     small: Number(row?.bytes) <= SMALL_BYTES,
     wal: row?.journal === 'wal',
+    tables: lists ? countedTablesIn(row?.tables) : undefined,
   };
 }
 

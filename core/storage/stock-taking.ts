@@ -4,6 +4,7 @@ import {
   countRows,
   countViolations,
   takeInventory,
+  type CountedTable,
   type Holdings,
   type Inventory,
   type InventoryOptions,
@@ -14,6 +15,14 @@ import type { MigrationEffect } from './migration-effect.js';
 type Rows = Inventory['rows'];
 
 const none: Rows = new Map();
+
+/** What is known of a database that is to be counted. */
+export interface HoldingsHints {
+  /** Whether there is no key in its schema. */
+  readonly plain: boolean;
+  /** All tables, where they were asked for already. */
+  readonly tables: readonly CountedTable[] | undefined;
+}
 
 /** The inventory of a database on the way through its steps: nothing is counted again that is known to be as it was. */
 export class StockTaking {
@@ -40,23 +49,25 @@ export class StockTaking {
   async begin({
     bare,
     dataVersion,
+    tables,
   }: {
     readonly bare: boolean;
     readonly dataVersion: number;
+    readonly tables: readonly CountedTable[] | undefined;
   }): Promise<Rows> {
-    const rows = bare ? none : await this.rows();
+    const rows = bare ? none : await this.rows(tables);
     this.latest = { rows, inventory: undefined, dataVersion };
     return rows;
   }
 
   /** What the database holds at the end, where its last step need not be guarded. */
-  async holdings(plain: boolean): Promise<Holdings> {
+  async holdings({ plain, tables }: HoldingsHints): Promise<Holdings> {
     // Where no key is in the schema, none can be broken.
-    return { rows: await this.rows(), violations: plain ? [] : await countViolations(this.db) };
+    return { rows: await this.rows(tables), violations: plain ? [] : await countViolations(this.db) };
   }
 
-  private async rows(): Promise<Rows> {
-    return this.options.countRows ? await countRows(this.db, this.table) : none;
+  private async rows(tables: readonly CountedTable[] | undefined): Promise<Rows> {
+    return this.options.countRows ? await countRows(this.db, this.table, none, tables) : none;
   }
 
   /** What the database holds after a step that can have changed anything. */

@@ -113,8 +113,9 @@ export class UpgradeCourse {
   /** Proves the finished database, says in its history that it is, and counts what it holds. */
   async finish(last: Migration | undefined, after?: Holdings): Promise<void> {
     await this.request.bridge.verify(this.db, last);
-    await this.request.bridge.seal(this.db);
-    this.after = after ?? (await this.stock.holdings(this.standing?.plain === true));
+    const { bridge, settings } = this.request;
+    const tables = await bridge.seal(this.db, after === undefined && settings.countRows);
+    this.after = after ?? (await this.stock.holdings({ plain: this.standing?.plain === true, tables }));
   }
 
   /** A migration is applied and recorded. */

@@ -2,7 +2,7 @@ import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge
 import type { Logger } from '../logger.js';
 import type { BackupPolicy } from './backup-policy.js';
 import type { DatabaseFile } from './database-file.js';
-import type { Holdings } from './database-inventory.js';
+import type { CountedTable, Holdings } from './database-inventory.js';
 import type { EarlyConnection } from './early-connection.js';
 import type { DatabaseState } from './database-state.js';
 import type { Attempt } from './history-row.js';
@@ -46,8 +46,12 @@ export interface Bridge {
   readonly ownTriggers: (db: DatabaseBridge, versions: readonly number[]) => Promise<readonly OwnTrigger[]>;
   /** Holds the finished database against a fresh one, before the last transaction is committed. */
   readonly verify: (db: DatabaseBridge, last: Migration | undefined) => Promise<void>;
-  /** Says in the history that nothing is left to do, before the last transaction is committed. */
-  readonly seal: (db: DatabaseBridge) => Promise<void>;
+  /**
+   * Says in the history that nothing is left to do, before the last transaction is committed.
+   *
+   * @param lists whether the tables are to be asked for on the way
+   */
+  readonly seal: (db: DatabaseBridge, lists: boolean) => Promise<readonly CountedTable[] | undefined>;
 }
 
 export interface RunnerSettings {

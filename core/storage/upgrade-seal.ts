@@ -1,4 +1,4 @@
-import type { DatabaseBridge, Row } from '../database/database-bridge.js';
+import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
 import { sha256 } from '../sha256.js';
 import { firstColumnNames, type HistoryTable } from './history-table.js';
 
@@ -73,19 +73,29 @@ const values = [
 /**
  * Reads the history in one query, in so far as it decides what is to be done.
  *
+ * @param besides SQL for one value more that is asked for on the way
  * @throws DatabaseError also where the database has no history, or one of an earlier shape
  */
 export async function readSealedHistory(
   db: DatabaseBridge,
   { sql, key }: HistoryTable,
-): Promise<SealedHistory> {
+  besides: { readonly sql: string; readonly parameters: readonly SqlValue[] } = {
+    sql: 'NULL',
+    parameters: [],
+  },
+): Promise<SealedHistory & { readonly besides: SqlValue | undefined }> {
   const [row] = await db.query(
     `SELECT (SELECT seal FROM ${sql} ORDER BY id DESC LIMIT 1) AS seal,
        (SELECT group_concat(type || ' ' || name) FROM sqlite_schema WHERE tbl_name = ? COLLATE NOCASE) AS objects,
-       (SELECT group_concat(line, '') FROM (SELECT json_array(${values}) AS line FROM ${sql} ORDER BY id)) AS lines`,
-    [key],
+       (SELECT group_concat(line, '') FROM (SELECT json_array(${values}) AS line FROM ${sql} ORDER BY id)) AS lines,
+       ${besides.sql} AS besides`,
+    [key, ...besides.parameters],
   );
-  return { seal: parseSeal(row), lines: `${String(row?.objects)}\n${String(row?.lines)}` };
+  return {
+    seal: parseSeal(row),
+    lines: `${String(row?.objects)}\n${String(row?.lines)}`,
+    besides: row?.besides,
+  };
 }
 
 /** Leaves a seal in the newest row of the history. To be called in the transaction after which nothing is to be done. */
@@ -94,9 +104,9 @@ export async function writeSeal(
   { sql }: HistoryTable,
   { version, listing, contents }: Seal,
 ): Promise<void> {
-  await db.execute(`UPDATE ${sql} SET seal = ? WHERE id = (SELECT max(id) FROM ${sql})`, [
-    `${version} ${listing ?? '-'} ${contents}`,
-  ]);
+  // As a script, which takes one turn through the driver's threads. What is in it are numbers and hashes.
+  const seal = `${version} ${listing ?? '-'} ${contents}`;
+  await db.executeScript(`UPDATE ${sql} SET seal = '${seal}' WHERE id = (SELECT max(id) FROM ${sql})`);
 }
 
 function parseSeal(row: Row | undefined): Seal | undefined {

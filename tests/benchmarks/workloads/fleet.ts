@@ -5,7 +5,7 @@ import { openBare } from '../bare.js';
 import { loadContestant } from '../contestants.js';
 import { verifyContent, verifyHistory } from '../expected.js';
 import { growingSchema, writeFiles } from '../scripts.js';
-import { heldMiB } from '../memory.js';
+import { memoryNow } from '../memory.js';
 import type { Upgrade, UpgradeMany } from '../contestant.js';
 import type { Workload } from '../workload.js';
 import { upgradePragmas } from './migrations.js';
@@ -71,9 +71,9 @@ export function fleet(contestants: readonly string[]): Workload {
             ended += 1;
             const place = looks.get(ended);
             if (place === undefined) return;
-            const { held, resident } = heldMiB();
-            figures[`held after the ${place}, MiB`] = held;
-            figures[`resident after the ${place}, MiB`] = resident;
+            const { held, resident, outside } = memoryNow();
+            for (const [what, size] of Object.entries({ held, resident, outside }))
+              figures[`${what} after the ${place}, MiB`] = size;
           }),
         figures: () => figures,
         async verify() {

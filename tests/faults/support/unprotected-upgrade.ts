@@ -67,7 +67,7 @@ function decidedOnce(bridge: Bridge, decided: UpgradeWork): Bridge {
     adopt: (db, work) => bridge.adopt(db, work),
     verify: (db, last) => bridge.verify(db, last),
     fillHistory: () => Promise.resolve(),
-    seal: (db) => bridge.seal(db),
+    seal: (db, lists) => bridge.seal(db, lists),
     ownTriggers: (db, versions) => bridge.ownTriggers(db, versions),
   };
 }
