@@ -80,6 +80,11 @@ export interface DatabaseDriver {
    */
   readonly plainFiles?: boolean;
   /**
+   * Whether a statement runs on another thread, so that meanwhile other connections can be used and it can be interrupted.
+   * Not so unless it is said.
+   */
+  readonly threads?: boolean;
+  /**
    * Opens a connection that waits five seconds for the locks of others, until it is told otherwise ("PRAGMA
    * busy_timeout"), and does not enforce foreign keys ("PRAGMA foreign_keys").
    *

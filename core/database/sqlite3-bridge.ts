@@ -183,6 +183,7 @@ function isPackage(value: unknown): value is typeof sqlite3 {
 export const sqlite3Driver: DatabaseDriver = {
   name: 'sqlite3',
   plainFiles: true,
+  threads: true,
 
   async open(location: string, mode: OpenMode): Promise<LocalBridge> {
     const driver = load();

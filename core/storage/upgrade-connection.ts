@@ -19,6 +19,8 @@ export class UpgradeConnection {
   checksHeld = false;
   /** What has to be over before the transaction that is open may be committed. */
   private check: DamageCheck | undefined;
+  /** Stops the statement that is running. */
+  private interruptRunning: (() => void) | undefined;
 
   /** @param lock what keeps other upgraders away; undefined for a database that no other process can reach */
   constructor(
@@ -38,6 +40,7 @@ export class UpgradeConnection {
     const { settings, target, driver, logger, progress, signal, to, partials } = this.request;
     const bytes = known ?? (await databaseBytes(this.db));
     this.check = await DamageCheck.begin(this.db, bytes, this.request);
+    this.check.onFailure(() => this.interruptRunning?.());
     if (!('canonicalPath' in target)) return;
     this.backup = await backUpBeforeUpgrade(settings.backup, {
       driver,
@@ -108,10 +111,12 @@ export class UpgradeConnection {
   }
 
   /**
-   * Lets a stop reach the statement that is running, where the connection can do that. SQLite forgets an interrupt that
-   * comes between two statements, so it is repeated; COMMIT and ROLLBACK stay outside, because they must not be cut off.
+   * Lets a stop, and damage that is found, reach the statement that is running, where the connection can do that. SQLite
+   * forgets an interrupt that comes between two statements, so it is repeated; COMMIT and ROLLBACK stay outside, because
+   * they must not be cut off.
    */
   async interruptible<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.check?.hasFailed === true) await this.proveWhole();
     const { signal } = this.request;
     this.refuseToGoOn();
     let repeat: NodeJS.Timeout | undefined;
@@ -120,11 +125,14 @@ export class UpgradeConnection {
       repeat ??= setInterval(interrupt, INTERRUPT_EVERY_MS);
     };
     signal?.addEventListener('abort', interrupt, { once: true });
+    const around = this.interruptRunning;
+    this.interruptRunning = interrupt;
     try {
       const result = await work();
       this.refuseToGoOn();
       return result;
     } finally {
+      this.interruptRunning = around;
       signal?.removeEventListener('abort', interrupt);
       clearInterval(repeat);
     }

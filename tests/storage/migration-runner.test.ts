@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -475,6 +475,56 @@ describe('a database that is looked at while the first file is written,', () => 
     },
   );
 
+  /** Names pages on which rows of a table stand as free ones, so that SQLite writes over them. */
+  async function nameAsFree(count: number): Promise<void> {
+    const bytes = await readFile(database);
+    const size = bytes.readUInt16BE(16);
+    const page = (number: number): Buffer => bytes.subarray((number - 1) * size, number * size);
+    const withRows = Array.from({ length: bytes.length / size }, (_, index) => index + 1).filter(
+      (number) => page(number)[0] === 13 && page(number).includes('a row of t'),
+    );
+    const trunk = page(bytes.readUInt32BE(32));
+    const free = trunk.readUInt32BE(4);
+    for (const [index, number] of withRows.slice(-count).entries())
+      trunk.writeUInt32BE(number, 8 + 4 * (free - 1 - index));
+    await writeFile(database, bytes);
+  }
+
+  it.each(['each', 'all'] as const)(
+    'keeps every row where the list of free pages is wrong, and no log keeps what is written (%s)',
+    async (transaction) => {
+      await upgrade(migrationsOf(one));
+      await withLegacy(database, (connection) =>
+        connection.run(
+          `PRAGMA journal_mode = DELETE; CREATE TABLE gone (b);
+           WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             INSERT INTO t (a) SELECT 'a row of t ' || hex(randomblob(100)) FROM n;
+           INSERT INTO gone SELECT zeroblob(9000) FROM t LIMIT 100; DELETE FROM gone;`,
+        ),
+      );
+      await nameAsFree(20);
+      const { 'a.db': bytes } = await hashesIn(folder);
+      const copied = { '0002_copy.sql': 'CREATE TABLE cp AS SELECT * FROM t; CREATE INDEX cpa ON cp (a);' };
+      const refused = upgrade(migrationsOf({ ...one, ...copied }), { transaction });
+      await expect(refused).rejects.toMatchObject({ code: 'DAMAGED_DATABASE' });
+      expect((await hashesIn(folder))['a.db']).toEqual(bytes);
+    },
+  );
+
+  it.each([
+    ['WAL', 20],
+    ['DELETE', 8],
+  ] as const)(
+    'ends a statement that would go on for ever when it is damaged (%s)',
+    async (mode, megabytes) => {
+      await damaged(mode, megabytes);
+      const endless =
+        'INSERT INTO t (a) WITH n (i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT i FROM n WHERE i = 2;';
+      const refused = upgrade(migrationsOf({ ...indexed, '0003_three.sql': endless }));
+      await expect(refused).rejects.toMatchObject({ code: 'DAMAGED_DATABASE' });
+    },
+  );
+
   it('is not written to before the look is over, where it has no log', async () => {
     await upgrade(migrationsOf(indexed));
     await withLegacy(database, (connection) =>
@@ -492,6 +542,7 @@ describe('a database that is looked at while the first file is written,', () => 
     });
     const driver: DatabaseDriver = {
       name: 'slow to look',
+      threads: true,
       async open(location, mode) {
         const db = await sqlite3Driver.open(location, mode);
         const query: typeof db.query = db.query.bind(db);
