@@ -117,7 +117,7 @@ function refuseUnusableName(path: string): void {
   if (path === ':memory:') {
     throw new InvalidOptionError('":memory:" names no file, and a file is needed here.', { hint });
   }
-  if (/^file:/i.test(path)) {
+  if (path.slice(0, 'file:'.length).toLowerCase() === 'file:') {
     throw new InvalidOptionError(`"${path}" is a URI, and a plain path is needed here.`, { hint });
   }
   // resolve() would drop the slash, and a file would be made where a folder was meant.
@@ -150,7 +150,8 @@ function followLinks(path: string, absolute: string): string {
 /** Where a link leads that leads nowhere; undefined when there is no link. */
 function danglingTarget(path: string, absolute: string): string | undefined {
   try {
-    return lstatSync(absolute).isSymbolicLink() ? readlinkSync(absolute) : undefined;
+    const isLink = lstatSync(absolute, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+    return isLink ? readlinkSync(absolute) : undefined;
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw pathError(path, error);

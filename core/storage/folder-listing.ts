@@ -5,7 +5,7 @@ import { sha256 } from '../sha256.js';
 import { systemErrorCode } from './file-system.js';
 
 /** How many files are looked at before others have a turn: so long does SQLite's next step wait at most. */
-const FILES_AT_ONCE = 32;
+const FILES_AT_ONCE = 16;
 
 /**
  * What identifies the files of a folder without reading them: the name, size, and times of change of each. A time is a
@@ -43,8 +43,6 @@ export class FolderListing {
  * @returns undefined where it cannot be had, of which reading the files tells more
  */
 export async function listFiles(folder: string): Promise<string | undefined> {
-  // The opening of the database goes on first.
-  await nextTurn();
   try {
     const listing = new FolderListing(readdirSync(folder));
     for (const [index, name] of listing.names.entries()) {

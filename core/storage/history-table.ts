@@ -20,6 +20,8 @@ export interface HistoryTable {
   readonly key: string;
 }
 
+const defaultTable: HistoryTable = { name: DEFAULT_NAME, sql: `"${DEFAULT_NAME}"`, key: DEFAULT_NAME };
+
 /**
  * The table that a caller wants to hold the history.
  *
@@ -30,6 +32,7 @@ export function historyTableOf({
 }: {
   readonly historyTable?: string | undefined;
 }): HistoryTable {
+  if (name === DEFAULT_NAME) return defaultTable;
   if (typeof name === 'string' && /^(?!sqlite_)[a-z_]\w*$/i.test(name))
     return { name, sql: quoteName(name), key: foldName(name) };
   throw new InvalidOptionError(

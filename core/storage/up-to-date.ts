@@ -4,7 +4,7 @@ import { DatabaseError } from '../errors.js';
 import { moduleLogger } from '../logger.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { listFiles } from './folder-listing.js';
-import { historyTableOf } from './history-table.js';
+import { historyTableOf, type HistoryTable } from './history-table.js';
 import type { CodeMigration } from './code-migrations.js';
 import { isBundle } from './migration-bundle.js';
 import { contentsOf, digestOf, type Identified } from './migration-digest.js';
@@ -46,19 +46,18 @@ export async function findUpToDate(options: UpgradeOptions, keep: boolean): Prom
     const looking = resolveDatabaseFile(options.database, 'write', (path) => {
       opening = openOrNot(driver, path, keep ? 'read-write' : 'read-only');
     });
-    // SQLite opens the file and reads it on another thread, while this one looks at what is beside it and at the files.
-    const { migrations, rereadFiles = false } = options;
-    const isListed = opening !== undefined && typeof migrations === 'string' && !rereadFiles;
-    const listing = isListed ? listFiles(migrations) : undefined;
     const file = await looking;
     if (!file.exists || file.networkFileSystem !== undefined) return undefined;
     // A connection that may write carries over, when it closes, a log that others left beside the database.
     const isAlone = file.walBytes === 0 && file.journalBytes === 0;
     if (keep && !isAlone) return undefined;
-    const context = await contextOf(options);
+    const historyTable = historyTableOf(options);
     const db = await opening;
     if (db === undefined) return undefined;
-    const history = await sealedHistoryOf(db, context);
+    // SQLite reads on another thread, while this one looks at the files.
+    const asking = sealedHistoryOf(db, historyTable);
+    const listing = listingOf(options);
+    const [history, context] = await Promise.all([asking, contextOf(options, historyTable)]);
     if (!keep) opening = undefined;
     const [, version] = await Promise.all([
       keep ? undefined : db.close(),
@@ -96,7 +95,7 @@ function passOverRefusal(error: unknown): void {
 
 async function sealedHistoryOf(
   db: DatabaseBridge,
-  { historyTable }: SealContext,
+  historyTable: HistoryTable,
 ): Promise<SealedHistory | undefined> {
   try {
     return await readSealedHistory(db, historyTable);
@@ -104,6 +103,14 @@ async function sealedHistoryOf(
     passOverRefusal(error);
     return undefined;
   }
+}
+
+/** The listing of the folder, where it is to be compared; it is read while others have their turns. */
+function listingOf({
+  migrations,
+  rereadFiles = false,
+}: UpgradeOptions): Promise<string | undefined> | undefined {
+  return typeof migrations === 'string' && !rereadFiles ? listFiles(migrations) : undefined;
 }
 
 /** The version at which the database is up to date; undefined where that is not proved. */
@@ -160,8 +167,11 @@ async function identified(
   return migrations.map((each) => (isIdentified(each) ? each : defineMigration(each)));
 }
 
-async function contextOf({ historyTable, legacy, code = [] }: UpgradeOptions): Promise<SealContext> {
-  return sealContext(historyTableOf({ historyTable }), {
+async function contextOf(
+  { legacy, code = [] }: UpgradeOptions,
+  historyTable: HistoryTable,
+): Promise<SealContext> {
+  return sealContext(historyTable, {
     legacy,
     code: code.length === 0 ? '' : contentsOf(await identified(code)),
   });
