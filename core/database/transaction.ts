@@ -130,17 +130,20 @@ export async function withSnapshot<Result>(db: DatabaseBridge, work: () => Promi
 }
 
 /**
- * Carries out `work` in a transaction of which nothing is kept.
+ * Carries out `work` in a transaction of which nothing is kept. A COMMIT would wait for readers, even where nothing was
+ * written.
  *
- * @param begin `BEGIN IMMEDIATE` where the work writes, so that it waits for other writers before and not in its middle
+ * @param begin `BEGIN IMMEDIATE` where the work writes, or nobody else may, so that it waits for other writers before and
+ *   not in its middle
  * @throws DatabaseError when the transaction cannot begin or be rolled back, and whatever `work` throws
  */
 export async function withRollback<Result>(
   db: DatabaseBridge,
   begin: 'BEGIN' | 'BEGIN IMMEDIATE',
   work: () => Promise<Result>,
+  { beginPatienceMs = 0, beforeRetry }: Omit<TransactionOptions, 'commitPatienceMs'> = {},
 ): Promise<Result> {
-  await db.execute(begin);
+  await whileBusy(() => db.execute(begin), beginPatienceMs, beforeRetry);
   let result: Result;
   try {
     result = await work();

@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { basename } from 'node:path';
 
 import type { DatabaseDriver, LocalBridge } from '../database/database-bridge.js';
-import { withTransaction } from '../database/transaction.js';
+import { withRollback } from '../database/transaction.js';
 import { FileAccessError, UpgradeBridgeError } from '../errors.js';
 import { moduleLogger, type Logger } from '../logger.js';
 import { backupPath, backupPlaceOf, type Backup } from './backup-files.js';
@@ -140,7 +140,7 @@ async function whileOthersWait<Result>(
   try {
     // Each wait of SQLite's own is short, so that a stop is noticed between two of them.
     await holder.execute(`PRAGMA busy_timeout = ${Math.min(waitMs, BUSY_TIMEOUT_MS)}`);
-    return await withTransaction(holder, work, {
+    return await withRollback(holder, 'BEGIN IMMEDIATE', work, {
       beginPatienceMs: waitMs,
       beforeRetry: () => {
         refuseWhenAborted(signal);

@@ -328,6 +328,15 @@ describe('a backup that somebody asks for', () => {
     await db.execute('ROLLBACK');
     expect(await waiting).toHaveProperty('to', 'copy');
   });
+
+  test.each(['wal', 'delete'])('does not wait for a program that reads on and on (%s)', async (mode) => {
+    const reader = await place.newDatabase(`PRAGMA journal_mode = ${mode}`);
+    await reader.execute('BEGIN');
+    await reader.query('SELECT * FROM worlds');
+    const backup = await createBackup(place.path, { driver, waitMs: 0 });
+    await reader.execute('COMMIT');
+    expect(await verifyBackup(backup.path, { driver })).toMatchObject({ verified: true });
+  });
 });
 
 describe('whether a backup is good', () => {
