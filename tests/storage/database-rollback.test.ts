@@ -9,6 +9,7 @@ import {
   InvalidOptionError,
   MigrationFailedError,
   moveDatabase,
+  readMigrations,
   repairHistory,
   rollBackDatabase,
   upgradeDatabase,
@@ -17,8 +18,13 @@ import {
   type ProgressEvent,
   type RollBackOptions,
 } from '../../core/index.js';
+import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import { attemptAt } from '../../core/storage/history-row.js';
+import { historyTableOf } from '../../core/storage/history-table.js';
+import { recordAttempt } from '../../core/storage/migration-history.js';
 import { hashesIn } from '../support/database-copy.js';
 import { dumpDatabase } from '../support/database-dump.js';
+import { meddlingDriver } from '../support/meddling-driver.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 import { journalModes } from '../support/storage-database.js';
 
@@ -34,6 +40,7 @@ const files = {
   '004_colour.sql': "ALTER TABLE notes ADD COLUMN colour TEXT DEFAULT 'red';",
   '004_colour.down.sql': '-- migration: drops notes.colour\nALTER TABLE notes DROP COLUMN colour;',
 };
+const endingStatements = ['COMMIT', 'BEGIN IMMEDIATE'].map((sql, index) => ({ sql, line: index + 1 }));
 const rows =
   "INSERT INTO notes (title) VALUES ('one'), ('two'); INSERT INTO tags VALUES (1, 'a'), (2, 'b'), (2, 'c');";
 
@@ -407,6 +414,36 @@ describe.each(journalModes)('going back, in %s mode,', (journal) => {
     expect(await scratch.value('PRAGMA journal_mode')).toBe(journal);
     expect((await scratch.history()).slice(-2)).toEqual(['5 applied migration', '5 rolled_back migration']);
     expect(await scratch.value('PRAGMA user_version')).toBe(4);
+  });
+
+  it('records once what another process undid meanwhile, where it needs no transaction', async () => {
+    const alone = '-- migration: no-transaction\nVACUUM;';
+    await scratch.write({ '005_compact.sql': alone, '005_compact.down.sql': alone });
+    await upgrade();
+    const migrations = await readMigrations(scratch.migrations);
+    const undone = migrations.filter(({ version }) => version === 5);
+    const outcome = { status: 'rolled_back', origin: 'migration', executionTimeMs: 0, details: {} } as const;
+    const meddling = meddlingDriver(async (sql) => {
+      if (!sql.startsWith('VACUUM')) return;
+      const other = await sqlite3Driver.open(scratch.path, 'read-write');
+      for (const file of undone) await recordAttempt(other, historyTableOf({}), attemptAt(file, outcome));
+      await other.close();
+    });
+    await down({ driver: meddling });
+    expect((await scratch.history()).slice(-2)).toEqual(['5 applied migration', '5 rolled_back migration']);
+  });
+
+  it('notices that its transaction was ended by statements that nobody looked at', async () => {
+    await upgrade();
+    const migrations = (await readMigrations(scratch.migrations)).map((file) =>
+      file.version === 4 && file.down !== undefined
+        ? { ...file, down: { ...file.down, statements: endingStatements } }
+        : file,
+    );
+    await expect(down({ migrations })).rejects.toMatchObject({
+      code: 'TRANSACTION_ENDED',
+      message: expect.stringContaining('ended the transaction that it runs in'),
+    });
   });
 
   it('makes a copy first, from which everything can be had back', async () => {

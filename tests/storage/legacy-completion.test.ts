@@ -287,6 +287,43 @@ describe('the form in which something is completed', () => {
           { id: 2, a: 'empty', p: null },
         ]);
         expect(report.violations).toEqual([{ table: 't', columns: 'p', parent: 'p', rows: 1 }]);
+        const [adopted] = await db.query("SELECT details FROM schema_migrations WHERE origin <> 'migration'");
+        expect(JSON.parse(String(adopted?.details))).toMatchObject({ violations: [{ table: 't', rows: 1 }] });
       },
     ));
+});
+
+describe('a completion is held against what was there before it', () => {
+  const migrations = migrationsOf({ '0001_a.sql': `${table} CREATE TABLE u (x);` });
+
+  /** Brings a legacy database over on a connection that does more than it is asked to, when it makes the table. */
+  const withMore = (more: string, use: (db: DatabaseBridge, failed: Promise<unknown>) => Promise<void>) =>
+    withDatabase(`${filled} PRAGMA user_version = 1`, (db) => {
+      const meddling: DatabaseBridge = {
+        location: db.location,
+        execute: (sql, parameters) => db.execute(sql, parameters),
+        query: (sql, parameters) => db.query(sql, parameters),
+        executeScript: (sql) => db.executeScript(sql.includes('CREATE TABLE u') ? `${sql}; ${more}` : sql),
+        close: () => db.close(),
+      };
+      return use(db, upgradeConnection(meddling, { migrations, legacy: { 1: [1] } }));
+    });
+
+  it('and undone where rows are gone', () =>
+    withMore('DELETE FROM t', async (db, failed) => {
+      await expect(failed).rejects.toMatchObject({
+        code: 'ROWS_LOST',
+        message: expect.stringContaining('Adopting the legacy database would lose rows'),
+      });
+      expect(await db.query('SELECT id FROM t')).toEqual([{ id: 5 }, { id: 9 }]);
+      expect(await db.query("SELECT name FROM sqlite_schema WHERE name = 'u'")).toEqual([]);
+    }));
+
+  it('and refused where it ended its transaction', () =>
+    withMore('COMMIT; BEGIN IMMEDIATE', async (_db, failed) => {
+      await expect(failed).rejects.toMatchObject({
+        code: 'TRANSACTION_ENDED',
+        message: expect.stringContaining('Adopting the legacy database ended the transaction'),
+      });
+    }));
 });
