@@ -454,6 +454,19 @@ describe('a database that is looked at while the first file is written,', () => 
     );
   }
 
+  it.each(['WAL', 'DELETE'] as const)('is told to hold rows that break a CHECK (%s)', async (mode) => {
+    await upgrade(migrationsOf(one));
+    await withLegacy(database, (connection) =>
+      connection.run(
+        `PRAGMA journal_mode = ${mode}; PRAGMA ignore_check_constraints = ON;
+         CREATE TABLE own (a CHECK (a > 0)); INSERT INTO own VALUES (-1);
+         INSERT INTO t (a) VALUES (randomblob(1000000)), (randomblob(1000000));`,
+      ),
+    );
+    const report = await upgrade(migrationsOf({ ...one, ...two }));
+    expect(report.checkViolations).toEqual([{ table: 'own', expression: '(a > 0)', rows: 1 }]);
+  });
+
   // More than the cache of a connection holds, unless it is told not to spill.
   const rewritten = {
     '0003_three.sql': "INSERT INTO t (a) VALUES ('three'); UPDATE t SET a = a || zeroblob(9);",
