@@ -1,7 +1,7 @@
-import type { DatabaseBridge, SqlValue } from '../database/database-bridge.js';
+import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
 import { messageOf, isSqliteError } from '../errors.js';
 import type { ToleratedViolations } from './history-row.js';
-import { readHistoryShape, type HistoryTable } from './history-table.js';
+import { firstColumnNames, type HistoryTable } from './history-table.js';
 import { foldName } from './sql-tokens.js';
 import { quoteName } from './table-definition.js';
 
@@ -103,11 +103,19 @@ export async function countRows(
 }
 
 async function countTogether(db: DatabaseBridge, names: readonly string[]): Promise<[string, number][]> {
-  const terms = names.map(
-    (name, index) => `SELECT ${index} AS place, count(*) AS rows FROM ${quoteName(name)}`,
+  const rows = await db.query(countTerms(names).join(' UNION ALL '));
+  return rows.map((row) => countIn(row, names));
+}
+
+/** The terms of a query that counts the rows of tables. */
+function countTerms(names: readonly string[]): string[] {
+  return names.map(
+    (name, index) => `SELECT 'rows' AS kind, ${index} AS place, count(*) AS rows FROM ${quoteName(name)}`,
   );
-  const rows = await db.query(terms.join(' UNION ALL '));
-  return rows.map(({ place, rows }) => [names[Number(place)] ?? '', Number(rows)]);
+}
+
+function countIn({ place, rows }: Row, names: readonly string[]): [string, number] {
+  return [names[Number(place)] ?? '', Number(rows)];
 }
 
 /** A virtual table whose module is the program's own cannot be read here, nor changed by a migration. */
@@ -179,14 +187,18 @@ async function violationsOf(
 interface Names {
   readonly objects: readonly NamedObject[];
   readonly foreignKeys: ReadonlySet<string>;
+  /** Whether it has a virtual table, and so perhaps others that belong to that one. */
+  readonly virtual: boolean;
   /** Whether it keeps counters of ids. */
   readonly counts: boolean;
+  /** Whether it has a history. What another tool keeps under that name is none of our attempts. */
+  readonly history: boolean;
 }
 
 /** Asked for in one query: each of the questions costs more on its way than in its answer. */
 async function readNames(db: DatabaseBridge, { key }: HistoryTable): Promise<Names> {
   const rows = await db.query(
-    `SELECT type, name, tbl_name, NULL AS columns FROM sqlite_schema
+    `SELECT type, name, tbl_name, sql LIKE 'create virtual %' AS columns FROM sqlite_schema
      WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(tbl_name) <> ?
      UNION ALL
      SELECT 'column', s.name || '.' || c.name, s.name, NULL FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
@@ -196,8 +208,11 @@ async function readNames(db: DatabaseBridge, { key }: HistoryTable): Promise<Nam
      SELECT 'key', k."table", s.name, ${keyColumns('s.name', 'k.id')}
      FROM sqlite_schema AS s JOIN pragma_foreign_key_list(s.name) AS k WHERE s.type = 'table' AND k.seq = 0
      UNION ALL
-     SELECT 'counters', name, name, NULL FROM sqlite_schema WHERE name = 'sqlite_sequence'`,
-    [key, key],
+     SELECT 'counters', name, name, NULL FROM sqlite_schema WHERE name = 'sqlite_sequence'
+     UNION ALL
+     SELECT 'history', s.name, s.name, (SELECT json_group_array(lower(c.name)) FROM pragma_table_xinfo(s.name) AS c)
+     FROM sqlite_schema AS s WHERE s.type = 'table' AND lower(s.name) = ?`,
+    [key, key, key],
   );
   const objects: NamedObject[] = [];
   const foreignKeys = new Set<string>();
@@ -209,43 +224,88 @@ async function readNames(db: DatabaseBridge, { key }: HistoryTable): Promise<Nam
         foreignKeyName({ table: String(table), columns: String(columns), parent: String(name) }),
       );
   }
-  return { objects, foreignKeys, counts: rows.some(({ type }) => type === 'counters') };
+  return {
+    objects,
+    foreignKeys,
+    virtual: rows.some(({ type, columns }) => type === 'table' && columns === 1),
+    counts: rows.some(({ type }) => type === 'counters'),
+    history: rows.some(({ type, columns }) => type === 'history' && isHistory(JSON.parse(String(columns)))),
+  };
 }
 
-async function readSequences(db: DatabaseBridge, { key }: HistoryTable): Promise<Map<string, bigint>> {
-  const rows = await db.query(
-    "SELECT name, CAST(seq AS TEXT) AS seq FROM sqlite_sequence WHERE typeof(seq) = 'integer' AND lower(name) <> ?",
-    [key],
-  );
-  return new Map(rows.map((row) => [String(row.name), BigInt(String(row.seq))]));
+function isHistory(columns: unknown): boolean {
+  return Array.isArray(columns) && firstColumnNames.every((name) => columns.includes(name));
 }
 
-async function countAttempts(db: DatabaseBridge, table: HistoryTable): Promise<number> {
-  const [row] = await db.query(`SELECT count(*) AS rows FROM ${table.sql}`);
-  return Number(row?.rows);
+/** Counts in one query what can be: the rows of tables, the counters of ids, and the attempts. */
+async function readCounts(
+  db: DatabaseBridge,
+  { sql, key }: HistoryTable,
+  { counts, history }: Names,
+  tables: readonly string[],
+): Promise<Pick<Inventory, 'rows' | 'sequences' | 'attempts'>> {
+  const terms = [
+    ...countTerms(tables.slice(0, TABLES_AT_ONCE)),
+    ...(history ? [`SELECT 'attempts' AS kind, 0 AS place, count(*) AS rows FROM ${sql}`] : []),
+    ...(counts
+      ? [
+          `SELECT 'sequence' AS kind, name AS place, CAST(seq AS TEXT) AS rows FROM sqlite_sequence
+           WHERE typeof(seq) = 'integer' AND lower(name) <> ?`,
+        ]
+      : []),
+  ];
+  const found = terms.length === 0 ? [] : await db.query(terms.join(' UNION ALL '), counts ? [key] : []);
+  const ofKind = (wanted: string): readonly Row[] => found.filter(({ kind }) => kind === wanted);
+  const rows = new Map(ofKind('rows').map((row) => countIn(row, tables)));
+  for (let first = TABLES_AT_ONCE; first < tables.length; first += TABLES_AT_ONCE)
+    for (const [name, count] of await countTogether(db, tables.slice(first, first + TABLES_AT_ONCE)))
+      rows.set(name, count);
+  return {
+    rows,
+    sequences: new Map(ofKind('sequence').map((row) => [String(row.place), BigInt(String(row.rows))])),
+    attempts: Number(ofKind('attempts')[0]?.rows ?? 0),
+  };
 }
+
+/** What is known of a database, and need not be counted: rows of some of its tables, and what else there is. */
+export type KnownStock = Partial<Pick<Inventory, 'rows' | 'sequences' | 'violations'>>;
 
 /**
  * Takes stock of a database. Memory grows with the number of objects, never with the number of rows.
  *
- * @param known rows of tables that are known and need not be counted
+ * @param known what need not be counted
  */
 export async function takeInventory(
   db: DatabaseBridge,
   table: HistoryTable,
   options: InventoryOptions,
-  known?: ReadonlyMap<string, number>,
+  known: KnownStock = {},
 ): Promise<Inventory> {
-  const shape = await readHistoryShape(db, table);
-  const { objects, foreignKeys, counts } = await readNames(db, table);
+  const names = await readNames(db, table);
+  const { objects, foreignKeys, virtual, counts } = names;
+  const { rows: standing = new Map<string, number>() } = known;
+  // Which tables belong to a virtual one, only SQLite can tell.
+  const counted = options.countRows && virtual ? await countRows(db, table, standing) : undefined;
+  const tables =
+    options.countRows && !virtual
+      ? objects
+          .filter(({ type }) => type === 'table')
+          .map(({ name }) => name)
+          .sort()
+      : [];
+  const { rows, sequences, attempts } = await readCounts(
+    db,
+    table,
+    { ...names, counts: counts && known.sequences === undefined },
+    tables.filter((name) => !standing.has(name)),
+  );
   return {
-    rows: options.countRows ? await countRows(db, table, known) : new Map(),
+    rows: counted ?? new Map(tables.map((name) => [name, standing.get(name) ?? rows.get(name) ?? 0])),
     objects,
-    sequences: counts ? await readSequences(db, table) : new Map(),
+    sequences: known.sequences ?? sequences,
     foreignKeys,
-    violations: foreignKeys.size === 0 ? [] : await countViolations(db),
+    violations: known.violations ?? (foreignKeys.size === 0 ? [] : await countViolations(db)),
     historyTable: table.name,
-    // What another tool keeps under that name is none of our attempts.
-    attempts: shape.kind === 'ours' ? await countAttempts(db, table) : 0,
+    attempts,
   };
 }

@@ -1,7 +1,8 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { messageOf } from '../errors.js';
 import type { Inventory } from './database-inventory.js';
-import { attemptAt } from './history-row.js';
+import { userVersionFor } from './database-state.js';
+import { appliedMigrations, attemptAt, type Attempt } from './history-row.js';
 import { effectOf, isHarmless } from './migration-effect.js';
 import {
   guardAgainstLeftovers,
@@ -15,7 +16,7 @@ import { runAlone, runDown, runUp } from './migration-replay.js';
 import type { Migration } from './migration.js';
 import { blameTriggers, isOfTriggers } from './own-triggers.js';
 import { refuseLosses, rollBackStep, tryToUndo } from './rollback-trial.js';
-import { readStanding, withoutMigration } from './standing.js';
+import { readStanding, withoutMigration, type Standing } from './standing.js';
 import type { Step, UpgradeCourse } from './upgrade-course.js';
 import type { UpgradeWork } from './upgrade-request.js';
 
@@ -68,11 +69,11 @@ export class FullSteps {
     const { stock } = this.course;
     const started = performance.now();
     const before = await stock.now();
-    const finish = await markTransaction(this.db);
-    const { attempts } = await bridge.adopt(this.db, work);
-    await finish(adoption);
     // Where nothing has to be completed, nothing but the history is written.
-    const completes = attempts.some(({ origin }) => origin !== 'legacy');
+    const completes = work.plan.baseline.some(({ state }) => state === 'partial');
+    const finish = completes ? await markTransaction(this.db) : undefined;
+    const { attempts } = await bridge.adopt(this.db, work);
+    await finish?.(adoption);
     const after = completes ? await this.guard(adoption, before) : before;
     const violations = after.violations.length > 0 ? { violations: after.violations } : {};
     await this.course.record(
@@ -81,10 +82,25 @@ export class FullSteps {
         details: { ...attempt.details, ...(index === attempts.length - 1 ? violations : {}) },
       })),
     );
-    if (work.plan.pending.length === 0) await this.course.finish(undefined, after);
     await stock.remember(after, attempts.length);
+    this.course.standing = await this.standingAfter(work, attempts);
+    if (work.plan.pending.length === 0) await this.course.finish(undefined, after);
     const files = attempts.map(({ filename }) => filename);
     return { kind: 'adopted', files, ms: performance.now() - started };
+  }
+
+  /** How the database stands once its baseline is recorded, as the next look would find it. */
+  private async standingAfter(
+    work: UpgradeWork,
+    attempts: readonly Attempt[],
+  ): Promise<Standing | undefined> {
+    const { course, db } = this;
+    const history = attempts.map((attempt, index) => ({ ...attempt, id: index + 1 }));
+    const applied = appliedMigrations(history);
+    course.version = applied.at(-1)?.version;
+    const state = { kind: 'managed', userVersion: userVersionFor(applied), history, applied } as const;
+    const rest = { ...work, state, plan: { ...work.plan, baseline: [] }, hasRoomForHistory: false };
+    return readStanding(db, course.request.historyTable, rest, true);
   }
 
   apply(migration: Migration, work: UpgradeWork): Promise<Step> {
@@ -138,7 +154,7 @@ export class FullSteps {
       const after = await this.guard(guarded, before);
       await inTransaction(async () => {
         const work = await request.bridge.look(this.db);
-        this.course.hasHistory = false;
+        this.course.looked(work);
         // Another process may have done the same meanwhile: then its row stands.
         if (undone === undefined && work.plan.pending.some(({ version }) => version === migration.version))
           await this.recordApplied(migration, { guarded: { before, after }, started, work });

@@ -74,7 +74,16 @@ export function historyScript({ name, sql }: HistoryTable): readonly string[] {
 
 /** SQL that makes the index over one of the columns by which rows are looked up. */
 export function indexScript({ name, sql }: Pick<HistoryTable, 'name' | 'sql'>, column: string): string {
-  return `CREATE INDEX ${quoteName(`idx_${name}_${column}`)} ON ${sql} (${column})`;
+  return `CREATE INDEX ${quoteName(indexName(name, column))} ON ${sql} (${column})`;
+}
+
+function indexName(name: string, column: string): string {
+  return `idx_${name}_${column}`;
+}
+
+/** Whether something bears a name that the history's table or one of its indexes is to have. */
+export function isNameOfHistory(name: string, { key }: HistoryTable): boolean {
+  return [key, ...indexedColumns.map((column) => indexName(key, column))].includes(foldName(name));
 }
 
 /** A table that is a history of ours. */

@@ -26,6 +26,7 @@ import { appliedTwice, refuseTampering } from './history-chain.js';
 import type { EarlyConnection } from './early-connection.js';
 import { fillHistory } from './history-filling.js';
 import { findSigns } from './history-tampering.js';
+import { isNameOfHistory } from './history-table.js';
 import { keptMigrations } from './kept-migrations.js';
 import { readManagedState } from './managed-state.js';
 import type { Replay } from './migration-replay.js';
@@ -137,8 +138,10 @@ export class LegacyBridge implements Bridge {
     const state = await this.recognise(probed);
     const plan = await this.plan(db, state);
     if (state.kind === 'legacy') this.strict = true;
+    const hasRoomForHistory =
+      plain?.rows.every(({ name }) => !isNameOfHistory(String(name), historyTable)) === true;
     const work: UpgradeWork = {
-      ...{ state, plan, from: stateLabel(state), hasWholeHistory: managed !== undefined },
+      ...{ state, plan, from: stateLabel(state), hasWholeHistory: managed !== undefined, hasRoomForHistory },
       ...{ bytes: managed?.bytes, dataVersion: managed?.dataVersion },
     };
     this.surveyed = plain === undefined ? undefined : { plain, work };

@@ -1,4 +1,4 @@
-import type { DatabaseBridge, SqlValue } from '../database/database-bridge.js';
+import type { DatabaseBridge, Row, SqlValue } from '../database/database-bridge.js';
 import { appliedTwice, chainRows, isChained } from './history-chain.js';
 import {
   badHistory,
@@ -75,8 +75,16 @@ export async function readHistory(
   return history;
 }
 
-/** Makes the history's table where there is none, and brings one of an earlier version of this package to today's shape. */
-export async function ensureHistory(db: DatabaseBridge, table: HistoryTable): Promise<void> {
+/**
+ * Makes the history's table where there is none, and brings one of an earlier version of this package to today's shape.
+ *
+ * @param isFree whether it is known that nothing bears the name of the table or of its indexes, and no table is a history
+ */
+export async function ensureHistory(db: DatabaseBridge, table: HistoryTable, isFree = false): Promise<void> {
+  if (isFree) {
+    await db.executeScript(historyScript(table).join(';\n'));
+    return;
+  }
   const shape = await readHistoryShape(db, table);
   if (shape.kind === 'none') {
     const [makesTable = ''] = historyScript(table);
@@ -127,17 +135,22 @@ export function rowsScript(
   attempts: readonly Attempt[],
   previousHash: string,
 ): { readonly sql: string; readonly hash: string } {
+  const rows = linkedRows(attempts, previousHash);
+  const values = rows.map((row) => `(${Object.values(row).map(literal).join(', ')})`);
+  return {
+    sql: `INSERT INTO ${sql} (${Object.keys(rows[0] ?? {}).join(', ')}) VALUES ${values.join(', ')}`,
+    hash: String(rows.at(-1)?.hash ?? previousHash),
+  };
+}
+
+/** The rows of several attempts, each linked to the one before it. */
+function linkedRows(attempts: readonly Attempt[], previousHash: string): Row[] {
   let hash = previousHash;
-  const rows = attempts.map((attempt) => {
+  return attempts.map((attempt) => {
     const row = linkedRow(attempt, hash);
     hash = String(row.hash);
     return row;
   });
-  const values = rows.map((row) => `(${Object.values(row).map(literal).join(', ')})`);
-  return {
-    sql: `INSERT INTO ${sql} (${Object.keys(rows[0] ?? {}).join(', ')}) VALUES ${values.join(', ')}`,
-    hash,
-  };
 }
 
 function literal(value: SqlValue): string {
@@ -169,15 +182,21 @@ export async function recordAttempts(
   const [last] = await db.query(
     `SELECT user_version, (SELECT hash FROM ${table.sql} ORDER BY id DESC LIMIT 1) AS hash FROM pragma_user_version`,
   );
-  let hash = typeof last?.hash === 'string' ? last.hash : '';
-  for (const attempt of attempts) {
-    const row = linkedRow(attempt, hash);
-    hash = String(row.hash);
-    const names = Object.keys(row);
-    await db.execute(
-      `INSERT INTO ${table.sql} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
-      Object.values(row),
-    );
-  }
+  const rows = linkedRows(attempts, typeof last?.hash === 'string' ? last.hash : '');
+  for (let first = 0; first < rows.length; first += ROWS_AT_ONCE)
+    await insertRows(db, table, rows.slice(first, first + ROWS_AT_ONCE));
   return Number(last?.user_version);
+}
+
+/** How many rows one statement adds ("Limits In SQLite": older ones take 999 values). */
+const ROWS_AT_ONCE = 50;
+
+/** Adds rows that have the same columns. */
+async function insertRows(db: DatabaseBridge, { sql }: HistoryTable, rows: readonly Row[]): Promise<void> {
+  const names = Object.keys(rows[0] ?? {});
+  const values = `(${names.map(() => '?').join(', ')})`;
+  await db.execute(
+    `INSERT INTO ${sql} (${names.join(', ')}) VALUES ${rows.map(() => values).join(', ')}`,
+    rows.flatMap((row) => Object.values(row)),
+  );
 }

@@ -8,6 +8,7 @@ import {
   type Holdings,
   type Inventory,
   type InventoryOptions,
+  type KnownStock,
 } from './database-inventory.js';
 import type { HistoryTable } from './history-table.js';
 import type { MigrationEffect } from './migration-effect.js';
@@ -26,8 +27,8 @@ export interface HoldingsHints {
 
 /** The inventory of a database on the way through its steps: nothing is counted again that is known to be as it was. */
 export class StockTaking {
-  /** What was counted last: the rows alone where there is no inventory that still holds. */
-  private latest: { rows: Rows; inventory: Inventory | undefined; dataVersion: number } | undefined;
+  /** What was counted last, and what of it still holds: all of it, or what a step has not changed since. */
+  private latest: { known: KnownStock; inventory: Inventory | undefined; dataVersion: number } | undefined;
 
   constructor(
     private readonly db: DatabaseBridge,
@@ -40,8 +41,8 @@ export class StockTaking {
     const dataVersion = await readDataVersion(this.db);
     const known = this.latest?.dataVersion === dataVersion ? this.latest : undefined;
     if (known?.inventory !== undefined) return known.inventory;
-    const inventory = await takeInventory(this.db, this.table, this.options, known?.rows);
-    this.latest = { rows: inventory.rows, inventory, dataVersion };
+    const inventory = await takeInventory(this.db, this.table, this.options, known?.known);
+    this.latest = { known: inventory, inventory, dataVersion };
     return inventory;
   }
 
@@ -56,7 +57,7 @@ export class StockTaking {
     readonly tables: readonly CountedTable[] | undefined;
   }): Promise<Rows> {
     const rows = bare ? none : await this.rows(tables);
-    this.latest = { rows, inventory: undefined, dataVersion };
+    this.latest = { known: { rows }, inventory: undefined, dataVersion };
     return rows;
   }
 
@@ -78,19 +79,35 @@ export class StockTaking {
   /** Remembers what a step left, with the rows that were added to the history after it was counted. */
   async remember(after: Inventory, recorded: number): Promise<void> {
     const inventory = { ...after, attempts: after.attempts + recorded };
-    this.latest = { rows: inventory.rows, inventory, dataVersion: await readDataVersion(this.db) };
+    this.latest = { known: inventory, inventory, dataVersion: await readDataVersion(this.db) };
   }
 
   /** A step was carried out after which nothing was counted. */
   passOver(effect: MigrationEffect): void {
-    // Tables that were there have the rows that they had, where only objects were added and values changed.
-    const keepsRows = effect === 'objects' || effect === 'values';
     this.latest =
-      keepsRows && this.latest !== undefined ? { ...this.latest, inventory: undefined } : undefined;
+      this.latest === undefined
+        ? undefined
+        : { ...this.latest, known: keptBy(effect, this.latest.known), inventory: undefined };
   }
 
   /** What was counted may have been rolled back. */
   forget(): void {
     this.latest = undefined;
+  }
+}
+
+/**
+ * What holds after a step: tables that were there have the rows that they had where only objects were added and values
+ * changed. Where only objects were added, no id was given, and no row points elsewhere than before.
+ */
+function keptBy(effect: MigrationEffect, known: KnownStock): KnownStock {
+  switch (effect) {
+    case 'objects':
+      return known;
+    case 'values':
+      return known.rows === undefined ? {} : { rows: known.rows };
+    case 'rows':
+    case 'anything':
+      return {};
   }
 }

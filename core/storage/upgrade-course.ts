@@ -9,7 +9,7 @@ import type { Migration } from './migration.js';
 import type { Standing } from './standing.js';
 import { StockTaking } from './stock-taking.js';
 import type { UpgradeConnection } from './upgrade-connection.js';
-import type { RunRequest } from './upgrade-request.js';
+import type { RunRequest, UpgradeWork } from './upgrade-request.js';
 
 /** What one step turned out to be, once its transaction is committed. */
 export type Step =
@@ -36,6 +36,8 @@ export class UpgradeCourse {
   begun: Migration | undefined;
   /** Whether the history is known to be there, in today's shape. */
   hasHistory = false;
+  /** Whether the look at the database found none, and nothing in its place. */
+  private hasRoomForHistory = false;
   /** Whether a file may have added a CHECK to rows that were there. */
   addsCheck = false;
   private committed = 0;
@@ -70,6 +72,13 @@ export class UpgradeCourse {
     this.standing = undefined;
     this.after = undefined;
     this.hasHistory = false;
+    this.hasRoomForHistory = false;
+  }
+
+  /** The database was looked at: what was known of its history before holds no longer. */
+  looked({ hasRoomForHistory = false }: UpgradeWork): void {
+    this.hasHistory = false;
+    this.hasRoomForHistory = hasRoomForHistory;
   }
 
   /**
@@ -86,7 +95,7 @@ export class UpgradeCourse {
 
   /** Adds rows to the history, and lets user_version follow. */
   async record(...attempts: readonly Attempt[]): Promise<void> {
-    if (!this.hasHistory) await ensureHistory(this.db, this.request.historyTable);
+    if (!this.hasHistory) await ensureHistory(this.db, this.request.historyTable, this.hasRoomForHistory);
     this.hasHistory = true;
     const userVersion = await recordAttempts(this.db, this.request.historyTable, attempts);
     this.attempts.push(...attempts);

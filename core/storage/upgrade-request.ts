@@ -27,6 +27,8 @@ export interface UpgradeWork {
   readonly bytes?: number | undefined;
   /** What `readDataVersion` said when it was looked at; undefined where it was not asked. */
   readonly dataVersion?: number | undefined;
+  /** Whether it is known to have none, and nothing that bears a name which a history is to have. */
+  readonly hasRoomForHistory?: boolean;
 }
 
 /** What adopting and completing a legacy database did. */

@@ -162,8 +162,8 @@ export class UpgradeSteps {
     const { standing } = course;
     course.standing = undefined;
     if (standing !== undefined && (await this.stillHolds(standing))) return { work: standing.work, standing };
-    course.hasHistory = false;
     const work = await this.request.bridge.look(course.db);
+    course.looked(work);
     if (work.state.kind === 'managed') course.version = work.state.applied.at(-1)?.version ?? 0;
     if (course.before === undefined) course.state = work.state;
     return { work, standing: undefined };

@@ -172,7 +172,7 @@ describe('an upgrade', () => {
       backup: false,
     } as const;
     const calls = await callsOf((driver) => upgradeDatabase({ ...options, driver }));
-    expect(calls.length).toBeLessThanOrEqual(100);
+    expect(calls.length).toBeLessThanOrEqual(75);
   });
 });
 

@@ -3,6 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { DatabaseBridge, Row } from '../../core/database/database-bridge.js';
 import { upgradeConnection } from '../../core/storage/upgrade-database.js';
 import type { UpgradeReport } from '../../core/storage/upgrade-report.js';
+import { findTampering } from '../../core/storage/history-chain.js';
+import { historyTable } from '../support/history-table.js';
 import { withDatabase } from '../support/memory-database.js';
 import { migrationsOf } from '../support/migration-values.js';
 
@@ -326,4 +328,35 @@ describe('a completion is held against what was there before it', () => {
         message: expect.stringContaining('Adopting the legacy database ended the transaction'),
       });
     }));
+});
+
+describe('the history that a legacy database gets', () => {
+  const files = { '0001_a.sql': table, '0002_b.sql': 'CREATE TABLE b (id INTEGER);' };
+
+  it('has its indexes, except where something of the database bears the name of one', () =>
+    upgraded(
+      { files, live: `${filled} CREATE TABLE Idx_Schema_Migrations_Version (mine)` },
+      async (db, report) => {
+        expect(appliedIn(report)).toEqual([2]);
+        expect(await sqlOf(db, 'idx_schema_migrations_applied_at')).toBeDefined();
+        expect(await sqlOf(db, 'idx_schema_migrations_version')).toBeUndefined();
+        expect(await sqlOf(db, 'Idx_Schema_Migrations_Version')).toContain('mine');
+      },
+    ));
+
+  it('has a row for each of many files that were there, each chained to the one before', () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 120 }, (_none, index) => [
+        `${String(index + 1).padStart(4, '0')}_t${index}.sql`,
+        `CREATE TABLE t${index} (id INTEGER PRIMARY KEY);`,
+      ]),
+    );
+    return upgraded({ files: many, live: Object.values(many).join(' ') }, async (db, report) => {
+      expect(report.adopted).toHaveLength(120);
+      expect(await findTampering(db, historyTable)).toEqual([]);
+      expect(await db.query('SELECT min(version) AS a, max(version) AS b FROM schema_migrations')).toEqual([
+        { a: 1, b: 120 },
+      ]);
+    });
+  });
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import BetterSqlite3 from 'better-sqlite3';
 
 import {
   inspectDatabase,
@@ -40,6 +41,19 @@ describe.each(journalModes)('legacyMode, in %s mode', (journal) => {
   it('bridges where it is left out', async () => {
     await place.run(legacy);
     expect(await upgrade()).toMatchObject({ found: 'legacy', version: NEWEST, wouldDo: undefined });
+  });
+
+  it('looks again where another program writes between the adoption and the first file', async () => {
+    await place.run(legacy);
+    const changed = upgrade('bridge', {
+      onProgress: ({ kind }) => {
+        if (kind !== 'adopted') return;
+        const other = new BetterSqlite3(place.path);
+        other.exec('DELETE FROM schema_migrations WHERE id = 1');
+        other.close();
+      },
+    });
+    await expect(changed).rejects.toMatchObject({ code: 'TAMPERED_HISTORY' });
   });
 
   it('refuses with a report of what would be done, and changes no byte', async () => {

@@ -107,4 +107,58 @@ describe.each(journalModes)('a file is held against what there was before it, in
       place: { filename: '011_wrong.sql' },
     });
   });
+
+  it('also where only objects came since what it takes back was counted: a counter of ids', async () => {
+    const files = {
+      '003_ids.sql': 'CREATE TABLE ids (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO ids VALUES (9);',
+      '004_counted.sql': 'DELETE FROM ids WHERE 0;',
+      '005_more.sql': 'CREATE TABLE more (a); ALTER TABLE ids ADD COLUMN note TEXT;',
+      '006_wrong.sql': "DELETE FROM sqlite_sequence WHERE name = 'ids';",
+    };
+    await expect(upgrade(files)).rejects.toMatchObject({
+      code: 'ROWS_LOST',
+      message: expect.stringContaining('the AUTOINCREMENT counter of ids would go from 9 back to 0'),
+      place: { filename: '006_wrong.sql' },
+    });
+  });
+
+  it('and references that were broken when it was counted stay so, and become no more', async () => {
+    await upgrade({});
+    await scratch.run(
+      `PRAGMA foreign_keys = OFF; CREATE TABLE tags (note INTEGER REFERENCES notes (id)); INSERT INTO tags VALUES (7)`,
+    );
+    const kept = {
+      '010_counted.sql': 'DELETE FROM notes WHERE 0;',
+      '011_more.sql': 'CREATE TABLE more (a);',
+      '012_same.sql': 'UPDATE notes SET title = title;',
+    };
+    expect(await upgrade(kept)).toMatchObject({ violations: [{ table: 'tags', rows: 1 }] });
+    const wrong = {
+      '013_more.sql': 'CREATE TABLE much (a);',
+      '014_wrong.sql': 'INSERT INTO tags VALUES (8);',
+    };
+    await expect(upgrade({ ...kept, ...wrong })).rejects.toMatchObject({
+      code: 'FOREIGN_KEYS_BROKEN',
+      place: { filename: '014_wrong.sql' },
+    });
+  });
+
+  it('also where another program broke a reference after only objects came', async () => {
+    await upgrade({});
+    await scratch.run('CREATE TABLE tags (note INTEGER REFERENCES notes (id))');
+    const files = {
+      '010_counted.sql': 'DELETE FROM notes WHERE 0;',
+      '011_more.sql': 'CREATE TABLE more (a);',
+      '012_counted.sql': 'UPDATE notes SET title = title;',
+    };
+    const theirs = upgrade(files, (event) => {
+      if (event.kind !== 'applied' || event.version !== 11) return;
+      const other = new BetterSqlite3(scratch.path);
+      other.pragma('foreign_keys = OFF');
+      other.exec('INSERT INTO tags VALUES (7)');
+      other.close();
+    });
+    // What they broke is theirs: it is reported, and not held against the file.
+    expect(await theirs).toMatchObject({ version: 12, violations: [{ table: 'tags', rows: 1 }] });
+  });
 });
