@@ -7,6 +7,7 @@ import {
   UnreadableDatabaseError,
   UpgradeBridgeError,
 } from '../errors.js';
+import { refusalBeside } from './files-beside.js';
 import { matchHistory } from './history-matching.js';
 import { weighEvidence, type FileEvidence, type LegacyVersions } from './legacy-evidence.js';
 import { appliedMigrations, type AppliedMigration } from './history-row.js';
@@ -119,6 +120,10 @@ export function nameReadError(error: unknown, path: string): unknown {
         cause: error,
       },
     );
+  if (isSqliteError(error, 'SQLITE_READONLY', 'SQLITE_CANTOPEN')) {
+    const refusal = refusalBeside(path, error);
+    if (refusal !== undefined) return refusal;
+  }
   if (isSqliteError(error, 'SQLITE_READONLY'))
     return new UnreadableDatabaseError(
       'NEEDS_RECOVERY',

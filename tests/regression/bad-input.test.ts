@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { lstat, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -16,6 +16,7 @@ import {
 import { worldMigrationsDir } from '../../core/storage/world-migrations.js';
 import { badDatabases } from '../fixtures/bad-databases.js';
 import { buildLegacyDatabase } from '../support/legacy-databases.js';
+import { withLegacy } from '../support/legacy-driver.js';
 import { testUnless } from '../support/needed.js';
 import { giveToOtherUser, noTwoUsers, runAsOtherUser } from '../support/other-user.js';
 import { untyped } from '../support/untyped.js';
@@ -252,4 +253,17 @@ describe('a database that a user may not use', () => {
       expect(await contentOf(folder)).toEqual(before);
     });
   }
+
+  testUnless(noTwoUsers, 'is named with the files that another user has left beside it', async () => {
+    await withLegacy(path, (db) => db.run('PRAGMA journal_mode = WAL'));
+    const beside = [`${path}-wal`, `${path}-shm`];
+    for (const each of beside) await writeFile(each, '', { mode: 0o644 });
+    giveToOtherUser(path, 0o644);
+    giveToOtherUser(folder, 0o755);
+    const told = toldIn(JSON.parse(await runAsOtherUser('refusal', path, worldMigrationsDir)));
+    expect(told?.code).toBe('NO_ACCESS');
+    expectSentences(told);
+    expect(told?.message).toContain('user 0 owns');
+    for (const each of beside) expect(told?.message).toContain(`"${each}"`);
+  });
 });
