@@ -31,7 +31,8 @@ async function isFile(path: string): Promise<boolean> {
 
 async function load(path: string): Promise<unknown> {
   try {
-    if (extname(path) === '.json') return JSON.parse(await readFile(path, 'utf8'));
+    // Some editors and shells write a byte order mark.
+    if (extname(path) === '.json') return JSON.parse((await readFile(path, 'utf8')).replace(/^\uFEFF/, ''));
     const module: unknown = await import(pathToFileURL(resolve(path)).href);
     return typeof module === 'object' && module !== null && 'default' in module ? module.default : undefined;
   } catch (error) {

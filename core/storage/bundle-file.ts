@@ -1,12 +1,15 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { extname, resolve } from 'node:path';
+import type { Stats } from 'node:fs';
+import { lstat, readFile, readlink, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, extname, resolve } from 'node:path';
 
 import { FileAccessError, InvalidOptionError, messageOf } from '../errors.js';
 import { bundleMigrations } from './bundle-making.js';
-import { systemErrorCode } from './file-system.js';
+import { systemErrorCode, takePlaceOf } from './file-system.js';
 import { refuseUnknownOptions } from './known-options.js';
 import type { MigrationBundle } from './migration-bundle.js';
 import { migrationName, type MigrationFileOptions } from './migration-files.js';
+import { noFile } from './migration-folder.js';
+import { claimPartial, discardPartial } from './partial-files.js';
 
 export interface BundleOptions extends MigrationFileOptions {
   /** The folder of SQL files. */
@@ -61,7 +64,8 @@ function typed(json: string): string {
 
 /**
  * Writes a folder of migrations as one module or JSON file (`MigrationBundle`). The same folder always makes the same
- * bytes, so that the file can be checked in and compared; one that is right already is left as it is.
+ * bytes, so that the file can be checked in and compared; one that is right already is left as it is. Of one that is
+ * replaced, the permissions stay, and so do links that lead to it.
  *
  * @throws InvalidOptionError when the name of the file says of no kind what it is
  * @throws FileAccessError (NO_ACCESS) when it cannot be read or written
@@ -73,8 +77,9 @@ export async function writeBundle(options: BundleOptions): Promise<BundleReport>
   const wrap = wrappingOf(out);
   const bundle = await bundleMigrations(folder, options);
   const text = wrap(jsonOf(bundle));
-  const isCurrent = (await textThere(out)) === text;
-  if (!isCurrent && !check) await replaceFile(out, text);
+  const place = await placeOf(out);
+  const isCurrent = (await textThere(out, place)) === text;
+  if (!isCurrent && !check) await replaceFile(out, place, text);
   return {
     folder,
     out,
@@ -105,30 +110,69 @@ function jsonOf(bundle: MigrationBundle): string {
   return JSON.stringify(bundle, undefined, 2).replace(/[\u007f-\u009f\u2028\u2029\ufeff]/g, escaped);
 }
 
-/** The text of the file with the line ends that it was written with, whatever git made of them. */
-async function textThere(path: string): Promise<string | undefined> {
+/** Where the file is or will be. */
+interface Place {
+  /** The path with its links followed: a link stays, and what it leads to is replaced. */
+  readonly path: string;
+  /** The file that is there. */
+  readonly found: Stats | undefined;
+}
+
+/** Looks at the file before it is opened: opening a named pipe would wait for ever. */
+async function placeOf(out: string): Promise<Place> {
   try {
-    return (await readFile(path, 'utf8')).replaceAll('\r\n', '\n');
+    const path = await targetOf(out);
+    const found = await orAbsent(stat(path));
+    if (found?.isFile() !== false) return { path, found };
+  } catch (error) {
+    throw noAccess(out, 'read', messageOf(error), error);
+  }
+  throw noAccess(out, 'written', noFile);
+}
+
+async function targetOf(path: string): Promise<string> {
+  const target = await orAbsent(realpath(path));
+  if (target !== undefined) return target;
+  const found = await orAbsent(lstat(path));
+  // What the link leads to is not there yet.
+  return found === undefined ? path : resolve(dirname(path), await readlink(path));
+}
+
+/** The text of the file with the line ends that it was written with, whatever git made of them. */
+async function textThere(out: string, { path, found }: Place): Promise<string | undefined> {
+  if (found === undefined) return undefined;
+  try {
+    return (await orAbsent(readFile(path, 'utf8')))?.replaceAll('\r\n', '\n');
+  } catch (error) {
+    throw noAccess(out, 'read', messageOf(error), error);
+  }
+}
+
+async function orAbsent<Found>(found: Promise<Found>): Promise<Found | undefined> {
+  try {
+    return await found;
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw noAccess(path, 'read', error);
+    throw error;
   }
 }
 
 /** Puts a whole file in the place of another: a build that is stopped leaves the old one. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
+async function replaceFile(out: string, { path, found }: Place, text: string): Promise<void> {
+  const partial = await claimPartial(path);
   try {
     await writeFile(partial, text, { flag: 'wx' });
+    if (found !== undefined) await takePlaceOf(found, partial);
     await rename(partial, path);
   } catch (error) {
-    await rm(partial, { force: true });
-    throw noAccess(path, 'written', error);
+    throw noAccess(out, 'written', messageOf(error), error);
+  } finally {
+    await discardPartial(partial);
   }
 }
 
-function noAccess(path: string, what: string, cause: unknown): FileAccessError {
-  return new FileAccessError('NO_ACCESS', `The bundle "${path}" cannot be ${what}: ${messageOf(cause)}.`, {
+function noAccess(path: string, what: string, reason: string, cause?: unknown): FileAccessError {
+  return new FileAccessError('NO_ACCESS', `The bundle "${path}" cannot be ${what}: ${reason}.`, {
     hint: `Check that "${resolve(path, '..')}" is a folder that this user may write.`,
     cause,
   });

@@ -1,8 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
-import { parseChecks } from './check-files.js';
-import { systemErrorCode } from './file-system.js';
+import { parseChecks, readFolderChecks } from './check-files.js';
 import { BUNDLE_FORMAT, type BundledText, type MigrationBundle } from './migration-bundle.js';
 import { digestOf } from './migration-digest.js';
 import { CHECKS_FILE, readMigrations, type MigrationFileOptions } from './migration-files.js';
@@ -49,13 +45,8 @@ async function bundledChecks(
   folder: string,
   options: MigrationFileOptions,
 ): Promise<BundledText | undefined> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(join(folder, CHECKS_FILE));
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const bytes = await readFolderChecks(folder);
+  if (bytes === undefined) return undefined;
   parseChecks(CHECKS_FILE, bytes, options);
   return bundled(CHECKS_FILE, textOf(bytes, CHECKS_FILE));
 }

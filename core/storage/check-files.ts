@@ -1,10 +1,12 @@
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { lstat, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 
-import { MigrationFileError, messageOf } from '../errors.js';
+import { MigrationFileError } from '../errors.js';
 import type { SqlValue } from '../database/database-bridge.js';
+import { systemErrorCode } from './file-system.js';
 import { historyTableOf } from './history-table.js';
-import type { MigrationFileOptions } from './migration-files.js';
+import { CHECKS_FILE, type MigrationFileOptions } from './migration-files.js';
+import { noFile, reasonOf } from './migration-folder.js';
 import { textOf } from './migration-text.js';
 import type { Statement } from './migration.js';
 import { checkScript, splitStatements } from './sql-script.js';
@@ -62,15 +64,46 @@ export async function readChecks(
   try {
     bytes = await readFile(path);
   } catch (error) {
-    throw new MigrationFileError(
-      'UNREADABLE_MIGRATIONS',
-      `The file of checks ${path} cannot be read: ${messageOf(error)}.`,
-      path,
-      undefined,
-      { hint: 'Check the path and the permissions.', cause: error },
-    );
+    throw unreadable(path, reasonOf(error), error);
   }
   return parseChecks(basename(path), bytes, options);
+}
+
+/**
+ * The bytes of the checks in a folder of migrations; undefined where it has none.
+ *
+ * @throws MigrationFileError (UNREADABLE_MIGRATIONS) when they cannot be read, also where a link leads nowhere
+ */
+export async function readFolderChecks(folder: string): Promise<Uint8Array | undefined> {
+  const path = join(folder, CHECKS_FILE);
+  try {
+    if (!(await isThere(path))) return undefined;
+    // Looked at before it is opened: opening a named pipe would wait for ever.
+    if ((await stat(path)).isFile()) return await readFile(path);
+  } catch (error) {
+    throw unreadable(path, reasonOf(error), error);
+  }
+  throw unreadable(path, noFile);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function unreadable(path: string, reason: string, cause?: unknown): MigrationFileError {
+  return new MigrationFileError(
+    'UNREADABLE_MIGRATIONS',
+    `The file of checks "${path}" cannot be read: ${reason}.`,
+    path,
+    undefined,
+    { hint: 'Check the path and the permissions.', cause },
+  );
 }
 
 /**

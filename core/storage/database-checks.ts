@@ -1,15 +1,17 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import type { DatabaseBridge, DatabaseDriver, Row, SqlValue } from '../database/database-bridge.js';
 import { resolveDriver, type DriverOption } from '../database/drivers.js';
 import { withRollback } from '../database/transaction.js';
 import { FileAccessError, isSqliteError, type DatabaseError } from '../errors.js';
 import { bundledText } from './bundle-opening.js';
-import { parseChecks, readChecks, type DatabaseCheck, type Expectation } from './check-files.js';
+import {
+  parseChecks,
+  readChecks,
+  readFolderChecks,
+  type DatabaseCheck,
+  type Expectation,
+} from './check-files.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { nameReadError, readUserVersion } from './database-state.js';
-import { systemErrorCode } from './file-system.js';
 import { isBundle } from './migration-bundle.js';
 import { CHECKS_FILE, type MigrationFileOptions } from './migration-files.js';
 import type { Statement } from './migration.js';
@@ -86,14 +88,8 @@ export async function findChecks(
       : parseChecks(bundled.filename, Buffer.from(bundledText(bundled)), options);
   }
   if (typeof migrations !== 'string') return [];
-  const path = join(migrations, CHECKS_FILE);
-  try {
-    await stat(path);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-  return readChecks(path, options);
+  const bytes = await readFolderChecks(migrations);
+  return bytes === undefined ? [] : parseChecks(CHECKS_FILE, bytes, options);
 }
 
 async function carryOutChecks(

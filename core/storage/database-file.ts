@@ -70,7 +70,7 @@ function lookAtFile(
   const canonicalPath = followLinks(path, absolute);
   if (Buffer.byteLength(canonicalPath) > MAX_PATH_BYTES) {
     throw new InvalidOptionError(
-      `The path of the database has ${Buffer.byteLength(canonicalPath)} bytes; SQLite opens at most ${MAX_PATH_BYTES}: ${canonicalPath}`,
+      `The path of the database has ${Buffer.byteLength(canonicalPath)} bytes; SQLite opens at most ${MAX_PATH_BYTES}: "${canonicalPath}".`,
       { hint: 'Move the database to a folder with a shorter path.' },
     );
   }
@@ -177,7 +177,7 @@ function pathError(path: string, cause: unknown): Error {
         cause,
       });
     case 'ENAMETOOLONG':
-      return new InvalidOptionError(`The path of the database, or a name in it, is too long: ${path}`, {
+      return new InvalidOptionError(`The path of the database, or a name in it, is too long: "${path}".`, {
         hint: 'Give the database or its folders shorter names.',
         cause,
       });

@@ -20,7 +20,7 @@ export async function readDrizzleJournal(folder: string): Promise<ReadonlyMap<st
     if (systemErrorCode(error) === 'ENOENT') return new Map();
     throw new MigrationFileError(
       'UNREADABLE_MIGRATIONS',
-      `The journal of drizzle ${path} cannot be read: ${messageOf(error)}.`,
+      `The journal of drizzle "${path}" cannot be read: ${messageOf(error)}.`,
       path,
       undefined,
       {

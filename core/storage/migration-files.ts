@@ -59,7 +59,7 @@ export function readFolder(path: string, options: MigrationFileOptions): ReadFol
   if (names.length === 0) {
     throw new MigrationFileError(
       'NO_MIGRATIONS',
-      `The folder ${path} holds no migration; expected files such as 0001_create_users.sql.`,
+      `The folder "${path}" holds no migration; expected files such as 0001_create_users.sql.`,
       path,
       undefined,
       { hint: 'Check that this is the right folder, and that the program was packed with its SQL files.' },

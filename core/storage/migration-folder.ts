@@ -18,7 +18,7 @@ export class MigrationFolder {
     try {
       this.entries = readdirSync(path).sort();
     } catch (error) {
-      throw unreadable(path, `The folder of migrations ${path} cannot be read: ${reasonOf(error)}.`, error);
+      throw unreadable(path, `The folder of migrations "${path}" cannot be read: ${reasonOf(error)}.`, error);
     }
   }
 
@@ -47,12 +47,9 @@ export class MigrationFolder {
       this.found.set(filename, found);
       if (found.isFile()) return read(path);
     } catch (error) {
-      throw unreadable(filename, `The migration ${join(path)} cannot be read: ${reasonOf(error)}.`, error);
+      throw unreadable(filename, `The migration "${join(path)}" cannot be read: ${reasonOf(error)}.`, error);
     }
-    throw unreadable(
-      filename,
-      `The migration ${join(path)} cannot be read: it is a folder, a pipe or a device.`,
-    );
+    throw unreadable(filename, `The migration "${join(path)}" cannot be read: ${noFile}.`);
   }
 
   /** The hash of the folder's listing, as it was before its files were read: one that changes in between is noticed later. */
@@ -60,6 +57,9 @@ export class MigrationFolder {
     return hashOfListing(this.path, this.entries, this.found);
   }
 }
+
+/** Why what is there is not read: opening it would fail, or wait for ever. */
+export const noFile = 'it is a folder, a pipe or a device';
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist, or is a link that leads nowhere',
@@ -69,7 +69,8 @@ const reasons: Readonly<Record<string, string>> = {
   ELOOP: 'it is a link that leads to itself',
 };
 
-function reasonOf(error: unknown): string {
+/** Why a file of migrations cannot be read, in words. */
+export function reasonOf(error: unknown): string {
   return reasons[systemErrorCode(error) ?? ''] ?? messageOf(error);
 }
 

@@ -149,7 +149,7 @@ function refused(
 ): UpgradeBridgeError {
   return new UpgradeBridgeError(
     'PRAGMA_REFUSED',
-    `PRAGMA ${name} did not take on ${db.location}: it should be ${String(wanted)} and is ${String(found)}.`,
+    `PRAGMA ${name} did not take on "${db.location}": it should be ${String(wanted)} and is ${String(found)}.`,
     {
       hint:
         name === 'journal_mode'

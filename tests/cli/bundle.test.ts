@@ -67,6 +67,14 @@ describe('a command with a bundle in place of the folder', () => {
     expect((await folder.run('status', '--check', ...source)).status).toBe(0);
   });
 
+  test('does the same where an editor has put a byte order mark before it', async () => {
+    await folder.run('bundle', 'sql', '--out', 'notes.json');
+    const text = await readFile(folder.at('notes.json'), 'utf8');
+    await writeFile(folder.at('notes.json'), `\uFEFF${text}`);
+    const end = await folder.run('up', '--database', 'notes.db', '--migrations', 'notes.json');
+    expect(end).toMatchObject({ status: 0 });
+  });
+
   test.each([
     ['notes.mjs', 'export default 7;', 'gives no bundle'],
     ['notes.mjs', 'export default {', 'cannot be loaded'],

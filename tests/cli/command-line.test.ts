@@ -214,7 +214,7 @@ describe('faults of the files', () => {
   test('a folder that is missing is named with its path as it was given', async () => {
     const end = await folder.run('status', '--database', 'worlds.db', '--migrations', './nowhere');
     expect(end.status).toBe(1);
-    expect(end.stderr).toContain('Error: The folder of migrations ./nowhere cannot be read');
+    expect(end.stderr).toContain('Error: The folder of migrations "./nowhere" cannot be read');
     expect(end.stderr).toContain('Code:  UNREADABLE_MIGRATIONS\n');
   });
 

@@ -227,7 +227,7 @@ describe("a folder with drizzle's journal", () => {
       await write(text);
       await expect(adopt()).rejects.toMatchObject({
         code: 'UNREADABLE_MIGRATIONS',
-        message: expect.stringMatching(/^The journal of drizzle .*_journal\.json cannot be read: .+\.$/),
+        message: expect.stringMatching(/^The journal of drizzle .*_journal\.json" cannot be read: .+\.$/),
       });
     },
   );

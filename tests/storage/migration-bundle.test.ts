@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFile, execFileSync } from 'node:child_process';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -157,6 +157,57 @@ describe('a bundle', () => {
     });
   });
 
+  it('is written where a link leads, which stays, with the permissions that were there', async () => {
+    const [real, link, later] = ['real.json', 'link.json', 'later.json'].map((name) => join(folder, name));
+    if (real === undefined || link === undefined || later === undefined) throw new Error('There are three.');
+    await writeFile(real, '', { mode: 0o600 });
+    await symlink('real.json', link);
+    await writeBundle({ folder: sql, out: link });
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    expect((await stat(real)).mode & 0o777).toBe(0o600);
+    expect(await readFile(real, 'utf8')).toContain('0001_notes.sql');
+    await rm(link);
+    await symlink('later.json', link);
+    await writeBundle({ folder: sql, out: link });
+    expect(await readFile(later, 'utf8')).toBe(await readFile(real, 'utf8'));
+  });
+
+  it('is written by two at once, also beside what a killed process of the same number left', async () => {
+    const out = join(folder, 'b.json');
+    for (const left of ['', '-1', '-2', '-3', '-4', '-5', '-6', '-7', '-8', '-9'])
+      await writeFile(`${out}.${process.pid}${left}.partial`, 'half');
+    await Promise.all([writeBundle({ folder: sql, out }), writeBundle({ folder: sql, out })]);
+    await expect(writeBundle({ folder: sql, out, check: true })).resolves.toMatchObject({ state: 'current' });
+  });
+
+  it.each(['a pipe', 'a folder'])('is not written into %s', async (kind) => {
+    const out = join(folder, 'b.json');
+    if (kind === 'a pipe') execFileSync('mkfifo', [out]);
+    else await mkdir(out);
+    for (const check of [false, true])
+      await expect(writeBundle({ folder: sql, out, check })).rejects.toMatchObject({
+        code: 'NO_ACCESS',
+        message: `The bundle "${out}" cannot be written: it is a folder, a pipe or a device.`,
+      });
+  });
+
+  it.each([
+    ['a link that leads nowhere', (path: string) => symlink('nowhere.sql', path)],
+    ['a folder', (path: string) => mkdir(path)],
+    ['a pipe', (path: string) => promisify(execFile)('mkfifo', [path])],
+  ])('is not made, and nothing is verified, where checks.sql is %s', async (_kind, make) => {
+    await upgradeDatabase({ database, migrations: sql });
+    await rm(join(sql, 'checks.sql'));
+    await make(join(sql, 'checks.sql'));
+    for (const call of [bundleMigrations(sql), verifyDatabase(database, { migrations: sql })])
+      await expect(call).rejects.toMatchObject({
+        code: 'UNREADABLE_MIGRATIONS',
+        message: expect.stringMatching(
+          /checks\.sql" cannot be read: it (is a folder|does not exist, or is a link)/,
+        ),
+      });
+  });
+
   it('cannot be changed', async () => {
     const bundle = await bundleMigrations(sql);
     const parts = [
@@ -307,6 +358,11 @@ describe('a bundle that is not as it was written is refused before anything is d
 describe('the list that reading a folder gives', () => {
   it('cannot be changed, so that its digest stays', async () => {
     const list = await readMigrations(sql);
-    expect(Object.isFrozen(list) && list.every((each) => Object.isFrozen(each))).toBe(true);
+    const open = (value: unknown): unknown[] =>
+      typeof value !== 'object' || value === null
+        ? []
+        : [...(Object.isFrozen(value) ? [] : [value]), ...Object.values(value).flatMap(open)];
+    expect(list.map(({ down }) => down?.statements.length)).toEqual([1, undefined, undefined]);
+    expect(open(list)).toEqual([]);
   });
 });
