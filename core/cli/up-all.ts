@@ -15,7 +15,7 @@ import {
   plannedInWords,
   unreadableInWords,
 } from './fleet-text.js';
-import { count } from './options.js';
+import { count, path } from './options.js';
 import type { Output } from './output.js';
 import { abortOnSignals, StoppedBySignal } from './stop-signals.js';
 
@@ -41,7 +41,9 @@ export function addFleetOptions(command: Command): Command {
       new Option(
         '--all <glob...>',
         'upgrade all databases whose names match, instead of one; in quotes, such as "data/*.db"',
-      ).conflicts('database'),
+      )
+        .conflicts('database')
+        .argParser((glob: string, before: readonly string[] | undefined) => [...(before ?? []), path(glob)]),
     )
     .option('--concurrency <count>', 'with --all: how many at a time (default: 8)', count)
     .option('--stop-after <count>', 'with --all: begin no further one after so many failures', count)

@@ -1,3 +1,6 @@
+import { InvalidOptionError } from '../errors.js';
+import { shown } from './values.js';
+
 /** The form of a bundle that this version of the package writes and reads. */
 export const BUNDLE_FORMAT = 1;
 
@@ -35,4 +38,13 @@ export interface MigrationBundle {
 /** Whether a value is meant as a bundle. What is in it is looked at where it is opened. */
 export function isBundle(value: unknown): value is MigrationBundle {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** @throws InvalidOptionError when a caller without types gave what can hold no migrations */
+export function refuseUnlessMigrations(migrations: unknown): void {
+  if (typeof migrations === 'string' || (typeof migrations === 'object' && migrations !== null)) return;
+  throw new InvalidOptionError(
+    `migrations must be a folder, a bundle or a list of migrations, and is ${shown(migrations)}.`,
+    { hint: "Give the path of a folder of SQL files, such as 'migrations'." },
+  );
 }

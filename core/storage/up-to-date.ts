@@ -6,7 +6,7 @@ import { resolveDatabaseFile } from './database-file.js';
 import { listFiles } from './folder-listing.js';
 import { historyTableOf, type HistoryTable } from './history-table.js';
 import type { CodeMigration } from './code-migrations.js';
-import { isBundle } from './migration-bundle.js';
+import { isBundle, refuseUnlessMigrations } from './migration-bundle.js';
 import { contentsOf, digestOf, type Identified } from './migration-digest.js';
 import type { Migration } from './migration.js';
 import {
@@ -39,6 +39,7 @@ export async function findUpToDate(options: UpgradeOptions, keep: boolean): Prom
   // `performance` is loaded by the first who asks for it, which takes longer than opening the database.
   const started = process.hrtime.bigint();
   if (options.to !== undefined) return undefined;
+  refuseUnlessMigrations(options.migrations);
   const driver = resolveDriver(options.driver);
   let opening: Promise<DatabaseBridge | undefined> | undefined;
   let isKept = false;

@@ -15,6 +15,7 @@ import { resolveSource } from './upgrade-source.js';
 import { planFile, type UpgradePlan } from './upgrade-plan.js';
 import { safeProgress, type ProgressEvent } from './upgrade-progress.js';
 import type { UpgradeReport } from './upgrade-report.js';
+import { shown } from './values.js';
 
 type SharedOptions = FleetOptions & Omit<UpgradeOptions, 'database' | 'onProgress' | 'rereadFiles'>;
 
@@ -90,6 +91,7 @@ export interface UpgradeSummary extends FleetSummary {
  */
 export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSummary> {
   refuseUnknownOptions('upgradeAll', options, upgradeAllOptionNames);
+  refuseUnlessPaths(options.databases);
   const { databases, concurrency, stopAfter, signal, canary, onResult, onProgress, ...each } = options;
   resolveSettings(options);
   const source = await resolveSource(options);
@@ -97,6 +99,7 @@ export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSum
   refuseUnknownTarget(terms.goal, source.migrations);
   const refuseMixedBackups = backupNames(options);
   const partials = new PartialFiles();
+  const tellProgress = safeProgress(onProgress, source.logger);
   const fleet = new Fleet<Exclude<UpgradeOutcome, Unfinished>>(
     { concurrency, stopAfter },
     {
@@ -118,7 +121,7 @@ export async function upgradeAll(options: UpgradeAllOptions): Promise<UpgradeSum
               onProgress === undefined
                 ? undefined
                 : (event) => {
-                    onProgress(event, database);
+                    tellProgress(event, database);
                   },
           },
           terms,
@@ -163,6 +166,7 @@ export interface PlanSummary extends FleetSummary {
  */
 export async function planAll(options: PlanAllOptions): Promise<PlanSummary> {
   refuseUnknownOptions('planAll', options, planAllOptionNames);
+  refuseUnlessPaths(options.databases);
   const { databases, concurrency, stopAfter, signal, onResult, ...each } = options;
   resolveSettings(options);
   const source = await resolveSource(options);
@@ -182,6 +186,20 @@ export async function planAll(options: PlanAllOptions): Promise<PlanSummary> {
   );
   const summary = await fleet.visitAll(await pathsOf(databases, source.logger), signal);
   return { ...summary, planned: fleet.count('planned'), upToDate: fleet.count('upToDate') };
+}
+
+/** @throws InvalidOptionError when a caller without types gave what cannot be gone through */
+function refuseUnlessPaths(databases: unknown): void {
+  if (typeof databases === 'string') return;
+  const goesThrough =
+    typeof databases === 'object' &&
+    databases !== null &&
+    (Symbol.iterator in databases || Symbol.asyncIterator in databases);
+  if (goesThrough) return;
+  throw new InvalidOptionError(
+    `databases must be a glob, or paths that can be iterated over, and is ${shown(databases)}.`,
+    { hint: "Give a glob such as 'data/*.db', or a list of paths." },
+  );
 }
 
 async function pathsOf(

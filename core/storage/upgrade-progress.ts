@@ -19,16 +19,21 @@ export type ProgressEvent =
 
 export type Progress = (event: ProgressEvent) => void;
 
-/** A listener that cannot harm the upgrade: what it throws goes to the log. */
-export function safeProgress<Event extends { readonly kind: string }>(
-  listener: ((event: Event) => void) | undefined,
+/** A listener that cannot harm the upgrade: what it throws, also later as a promise, goes to the log. */
+export function safeProgress<Event extends { readonly kind: string }, Rest extends readonly unknown[]>(
+  listener: ((event: Event, ...rest: Rest) => unknown) | undefined,
   logger: Logger,
-): (event: Event) => void {
-  return (event) => {
-    try {
-      listener?.(event);
-    } catch (error) {
+): (event: Event, ...rest: Rest) => void {
+  return (event, ...rest) => {
+    const warn = (error: unknown): void => {
       logger.warn({ err: messageOf(error), event: event.kind }, 'a progress listener threw');
+    };
+    try {
+      const told = listener?.(event, ...rest);
+      // Nobody waits for it: a rejection that nobody takes would end the process.
+      if (told !== undefined) Promise.resolve(told).catch(warn);
+    } catch (error) {
+      warn(error);
     }
   };
 }

@@ -8,7 +8,7 @@ import { countedTables, countedTablesIn, type CountedTable } from './database-in
 import { readDrizzleJournal } from './drizzle-journal.js';
 import { historyTableOf, type HistoryTable } from './history-table.js';
 import type { LegacyVersions } from './legacy-evidence.js';
-import { isBundle } from './migration-bundle.js';
+import { isBundle, refuseUnlessMigrations } from './migration-bundle.js';
 import { contentsOf, digestOf } from './migration-digest.js';
 import { readFolder, refuseHistoryWrites, type ReadFolder } from './migration-files.js';
 import { replayMigrations, type Replay } from './migration-replay.js';
@@ -95,6 +95,7 @@ function resolveNow(source: MigrationSource): ResolvedSource {
 }
 
 function migrationsOf(given: Migrations, { name: historyTable }: HistoryTable): ReadFolder {
+  refuseUnlessMigrations(given);
   if (typeof given === 'string') return readFolder(given, { historyTable });
   if (isBundle(given)) return { migrations: openBundle(given, { historyTable }), listing: undefined };
   const migrations = mergeMigrations(given);

@@ -288,6 +288,8 @@ describe('a wrong command line', () => {
     [['--all', '*.db', '--concurrency', '0'], 64, 'BAD_OPTION'],
     [['--all', '*.db', '--canary', 'x'], 64, 'BAD_OPTION'],
     [['--all'], 64, 'BAD_OPTION'],
+    [['--all', '--canary', '*.db'], 64, 'BAD_OPTION'],
+    [['--all', '--migrations', 'm'], 64, 'BAD_OPTION'],
     [['--all', '*.db', '--to', '7'], 64, 'BAD_OPTION'],
     [['--all', '*.db', '--to', '7', '--dry-run'], 64, 'BAD_OPTION'],
     [['--database', 'a.db', '--canary'], 64, 'BAD_OPTION'],

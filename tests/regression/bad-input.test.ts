@@ -221,6 +221,18 @@ describe('options that cannot be used', () => {
     }
   });
 
+  it.each([undefined, null, 42])('are refused: %j as migrations', async (migrations) => {
+    const before = await contentOf(folder);
+    for (const database of [path, join(folder, 'new.db')]) {
+      const options = untyped({ database, ...source }, { migrations });
+      const told = await refusalOf(upgradeDatabase({ ...options, ...noBackup }));
+      expect(told?.code).toBe('BAD_OPTION');
+      expect(told?.message).toMatch(/^migrations must be a folder, a bundle or a list/);
+      expectSentences(told);
+    }
+    expect(await contentOf(folder)).toEqual(before);
+  });
+
   it('are refused: no folder of migrations', async () => {
     const before = await contentOf(folder);
     for (const migrations of ['', join(folder, 'none')]) {

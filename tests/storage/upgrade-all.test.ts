@@ -15,6 +15,7 @@ import {
   type UpgradeOutcome,
   type UpgradeSummary,
 } from '../../core/index.js';
+import type { Logger } from '../../core/logger.js';
 import { resolveDatabaseFile } from '../../core/storage/database-file.js';
 import { acquireMigrationLock } from '../../core/storage/migration-lock.js';
 import { CrowdDriver } from '../support/crowd-driver.js';
@@ -22,6 +23,7 @@ import { fleetMigrations, FleetFolder } from '../support/fleet-folder.js';
 import { withLegacy } from '../support/legacy-driver.js';
 import { migrationOf } from '../support/migration-values.js';
 import { otherDatabases } from '../support/other-histories.js';
+import { untyped } from '../support/untyped.js';
 
 let folder: FleetFolder;
 
@@ -522,6 +524,34 @@ describe('the caller', () => {
     };
     const { summary } = await upgrade({ databases, onResult: fail, onProgress: fail });
     expect(summary).toMatchObject({ ...everything, upgraded: 3 });
+  });
+
+  test('harms nothing by listeners that fail later: what they rejected with goes to the log', async () => {
+    const databases = await folder.databases(names(2));
+    const told: unknown[] = [];
+    const logger: Logger = {
+      ...{ debug: () => undefined, info: () => undefined, error: () => undefined, child: () => logger },
+      warn: (values, sentence) => told.push([sentence, 'event' in values && values.event]),
+    };
+    const fail = async (): Promise<never> => {
+      await Promise.resolve();
+      throw new Error('a listener');
+    };
+    const late = untyped({ databases, logger }, { onResult: fail, onProgress: fail });
+    const { summary } = await upgrade(late);
+    await pause(0);
+    expect(summary).toMatchObject({ ...everything, upgraded: 2 });
+    for (const event of ['upgraded', 'applied'])
+      expect(told).toContainEqual(['a progress listener threw', event]);
+  });
+
+  test.each([undefined, null, 5, {}])('is told what databases can be, where %j was given', async (given) => {
+    const options = untyped({ databases: '', migrations }, { databases: given });
+    for (const call of [upgradeAll, planAll])
+      await expect(call(options)).rejects.toMatchObject({
+        code: 'BAD_OPTION',
+        message: expect.stringMatching(/^databases must be a glob, or paths/),
+      });
   });
 });
 
