@@ -64,7 +64,7 @@ export function readPrepared(
   try {
     // Before the files: one that changes in between is then noticed at the next start.
     const listing = hashOfListing(folder, readdirSync(folder));
-    const found: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const found = valueIn(readFileSync(file, 'utf8'));
     if (!isPrepared(found) || found.historyTable !== historyTable.key) return undefined;
     if (!isMadeOf(found, folder)) return undefined;
     return { ...found, migrations: withDigest(found.migrations), listing };
@@ -81,9 +81,35 @@ export function preparedReplay({ migrations, changes, meanings }: PreparedMigrat
   return replayOf(migrations, changes);
 }
 
+/** The value in a file that is only a shortcut: where a disk that was full has cut it off, there is none. */
+function valueIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
 /** The file is written by the build alone, and this tells that it is that file. */
 function isPrepared(value: unknown): value is PreparedMigrations {
-  return typeof value === 'object' && value !== null && 'changes' in value && 'meanings' in value;
+  return (
+    isObject(value) &&
+    isList(value.changes) &&
+    isObject(value.meanings) &&
+    isObject(value.meanings.definitions) &&
+    isObject(value.meanings.meanings) &&
+    isList(value.migrations) &&
+    value.migrations.every(({ statements, directives }) => isList(statements) && isObject(directives))
+  );
+}
+
+function isList(value: unknown): value is readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) && value.every(isObject);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Whether a folder has these files and no others. */

@@ -65,6 +65,35 @@ describe('what the build has prepared', () => {
   });
 });
 
+describe('what was cut off, or is something else, is left alone', () => {
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cut-off-'));
+  });
+
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it.each<[string, (text: string) => string]>([
+    ['empty', () => ''],
+    ['the first half', (text) => text.slice(0, text.length / 2)],
+    ['null', () => 'null'],
+    ['no migrations', (text) => JSON.stringify({ ...objectIn(text), migrations: undefined })],
+    ['a migration that is none', (text) => JSON.stringify({ ...objectIn(text), migrations: [{}] })],
+    ['no meanings', (text) => JSON.stringify({ ...objectIn(text), meanings: {} })],
+  ])('%s', async (_name, change) => {
+    const file = join(folder, 'worlds.json');
+    await writeFile(file, change(await readFile(built, 'utf8')));
+    expect(prepared(file)).toBeUndefined();
+  });
+});
+
+function objectIn(text: string): object {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null) throw new Error('The file holds no object.');
+  return value;
+}
+
 describe('the compiled package', () => {
   let folder: string;
   let library: string;
