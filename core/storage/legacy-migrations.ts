@@ -1,5 +1,5 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
-import { MigrationFailedError, UpgradeBridgeError } from '../errors.js';
+import { HistoryConflictError, MigrationFailedError, UpgradeBridgeError } from '../errors.js';
 import type { DatabaseFile } from './database-file.js';
 import {
   needsReplay,
@@ -88,9 +88,12 @@ export class LegacyBridge implements Bridge {
       const plan = planMigrations(state, migrations, this.goal, kept);
       const doubtful = state.kind === 'managed' && appliedTwice(state.history).length > 0;
       if (doubtful || !isUpToDate(plan)) await this.refuseTampering(db, state);
+      else await this.tellTampering(db, state);
       await refuseUnmetRequirements(db, plan.pending);
       return plan;
     } catch (error) {
+      if (error instanceof HistoryConflictError && error.code === 'CHANGED_MIGRATION')
+        throw await this.doubting(error, db, state);
       if (error instanceof UpgradeBridgeError && looksTampered.some((code) => code === error.code))
         await this.refuseTampering(db, state);
       throw error;
@@ -102,6 +105,27 @@ export class LegacyBridge implements Bridge {
     if (this.trusted) return;
     refuseTampering(await findSigns(db, this.source.historyTable, state));
     this.trusted = true;
+  }
+
+  /** Not the file alone may be another one: where its row was changed, that is said as well. */
+  private async doubting(
+    error: HistoryConflictError,
+    db: DatabaseBridge,
+    state: DatabaseState,
+  ): Promise<HistoryConflictError> {
+    const [sign] = this.trusted ? [] : await findSigns(db, this.source.historyTable, state);
+    if (sign === undefined) return error;
+    return new HistoryConflictError('CHANGED_MIGRATION', error.message, error.version, {
+      hint: `The history was changed by hand as well (${sign}), so that the row may be wrong and the file right. Compare the file with its release first. ${error.hint}`,
+      cause: error.cause,
+    });
+  }
+
+  /** Where nothing is to be done, nothing can go wrong by a history that was changed: it is only told. */
+  private async tellTampering(db: DatabaseBridge, state: DatabaseState): Promise<void> {
+    if (this.trusted || state.kind !== 'managed') return;
+    const signs = await findSigns(db, this.source.historyTable, state);
+    if (signs.length > 0) this.source.logger.warn({ signs }, 'the history was changed by hand');
   }
 
   /** Says what a database is and what would be done. */

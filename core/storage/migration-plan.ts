@@ -11,6 +11,9 @@ import type { Migration } from './migration.js';
 import { anotherName } from './history-table.js';
 import { otherHistory } from './other-history.js';
 
+/** So many digits of a checksum are shown where they are enough. */
+const CHECKSUM_DIGITS = 12;
+
 /** Where an upgrade is to end. */
 export type Goal =
   /** At the newest known migration. */
@@ -125,6 +128,14 @@ function otherFile(applied: AppliedMigration, file: Migration): HistoryConflictE
   );
 }
 
+/** A checksum in as many digits as tell it from another one. */
+function apart(checksum: string, other: string): string {
+  let digits = CHECKSUM_DIGITS;
+  while (digits < checksum.length && other.startsWith(checksum.slice(0, digits))) digits += 1;
+  const shown = checksum.slice(0, digits);
+  return shown === checksum ? checksum : `${shown}…`;
+}
+
 /** @throws HistoryConflictError (CHANGED_MIGRATION) when an applied file was changed */
 export function refuseChanged(
   applied: readonly AppliedMigration[],
@@ -136,7 +147,7 @@ export function refuseChanged(
   if (isOtherFile(changed, file)) throw otherFile(changed, file);
   throw new HistoryConflictError(
     'CHANGED_MIGRATION',
-    `Migration ${file.filename} was changed after it was applied on ${changed.appliedAt}: its checksum was ${changed.checksum.slice(0, 12)}… and is ${file.checksum.slice(0, 12)}….`,
+    `Migration ${file.filename} was changed after it was applied on ${changed.appliedAt}: its checksum was ${apart(changed.checksum, file.checksum)} and is ${apart(file.checksum, changed.checksum)}.`,
     changed.version,
     {
       hint: 'Undo the change to the file and put what it was meant to do into a new file with the next number. "upgrade-bridge verify" shows what changed, "upgrade-bridge repair" accepts it.',

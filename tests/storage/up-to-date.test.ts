@@ -7,7 +7,9 @@ import { join } from 'node:path';
 
 import { readMigrations, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
+import type { Logger } from '../../core/logger.js';
 import { listFiles } from '../../core/storage/folder-listing.js';
+import { checksumOf } from '../../core/storage/migration-text.js';
 import { findUpToDate } from '../../core/storage/up-to-date.js';
 import { listingSeal, readSealedHistory, sealContext, writeSeal } from '../../core/storage/upgrade-seal.js';
 import { copyDatabase, hashesIn } from '../support/database-copy.js';
@@ -40,6 +42,15 @@ afterEach(async () => {
 /** Whether one query is enough to know that there is nothing to do. */
 async function isQuick(options: Partial<UpgradeOptions> = {}): Promise<boolean> {
   return (await findUpToDate({ database, migrations, ...options }, false)) !== undefined;
+}
+
+/** A logger that notes what it is warned of. */
+function warningsInto(told: unknown[]): Logger {
+  const logger: Logger = {
+    ...{ debug: () => undefined, info: () => undefined, error: () => undefined, child: () => logger },
+    warn: (values, sentence) => told.push([sentence, values]),
+  };
+  return logger;
 }
 
 const change = (sql: string): Promise<void> => withLegacy(database, (connection) => connection.run(sql));
@@ -246,6 +257,44 @@ describe('a history that was changed by hand is looked at as a whole', () => {
   ])('where %s is another one', async (column, value) => {
     await change(`UPDATE schema_migrations SET ${column} = ${value} WHERE id = 1`);
     expect(await isQuick()).toBe(false);
+  });
+
+  it.each([
+    ["UPDATE schema_migrations SET applied_at = '2001-09-09T01:46:40.000Z' WHERE id = 1", 'row 1 '],
+    ["UPDATE schema_migrations SET filename = '0001_uno.sql' WHERE id = 1", 'row 1 '],
+    ["UPDATE schema_migrations SET hash = 'none' WHERE id = 2", 'row 2 '],
+    ["UPDATE schema_migrations SET up_sql = up_sql || ' ' WHERE id = 2", 'row 2 '],
+    [
+      "UPDATE sqlite_sequence SET seq = 9 WHERE name = 'schema_migrations'; PRAGMA user_version = 1",
+      undefined,
+    ],
+    ["UPDATE sqlite_sequence SET seq = 9; UPDATE schema_migrations SET seal = ''", 'rows after row 2'],
+    ["PRAGMA user_version = 7; UPDATE schema_migrations SET seal = ''", 'user_version is 7'],
+  ])('and told of in the log where it decides nothing: %s', async (sql, sign) => {
+    await change(sql);
+    const told: unknown[] = [];
+    const report = await upgradeDatabase({ database, migrations, logger: warningsInto(told) });
+    expect(report.upToDate).toBe(true);
+    const signs: unknown = [expect.stringContaining(sign ?? '')];
+    expect(told).toEqual(sign === undefined ? [] : [['the history was changed by hand', { signs }]]);
+  });
+
+  it('and is named beside a file that is another one than its row says', async () => {
+    await change("UPDATE schema_migrations SET checksum = substr(checksum, 1, 60) || 'none' WHERE id = 1");
+    const error: unknown = await upgradeDatabase({ database, migrations }).catch((caught: unknown) => caught);
+    const found = checksumOf('CREATE TABLE t (a TEXT);');
+    expect(error).toMatchObject({
+      code: 'CHANGED_MIGRATION',
+      message: expect.stringContaining(
+        `its checksum was ${found.slice(0, 60)}n… and is ${found.slice(0, 61)}….`,
+      ),
+      hint: expect.stringMatching(/^The history was changed by hand as well \(row 1 /),
+    });
+    await change(`UPDATE schema_migrations SET checksum = '${found}' WHERE id = 1`);
+    await write('0001_one.sql', 'CREATE TABLE t (b TEXT);');
+    await expect(upgradeDatabase({ database, migrations })).rejects.toMatchObject({
+      hint: expect.stringMatching(/^Undo the change to the file/),
+    });
   });
 
   it('where a trigger hangs on it, however its name is written', async () => {
