@@ -22,6 +22,14 @@ export interface TransactionOptions {
   readonly beforeRetry?: () => void;
 }
 
+export interface WritingOptions<Result> extends TransactionOptions {
+  /**
+   * Whether work with this result has written anything. Where it has not, the transaction is rolled back: a COMMIT would
+   * wait for readers all the same. Default: it has.
+   */
+  readonly writes?: (result: Result) => boolean;
+}
+
 /**
  * Carries out `work` in a transaction of its own: all of it is kept, or nothing.
  *
@@ -35,7 +43,7 @@ export interface TransactionOptions {
 export async function withTransaction<Result>(
   db: DatabaseBridge,
   work: () => Promise<Result>,
-  options: TransactionOptions = {},
+  options: WritingOptions<Result> = {},
 ): Promise<Result> {
   await namingOpenTransaction(begin(db, options));
   return endingTransaction(db, work, options);
@@ -49,7 +57,7 @@ export async function withTransaction<Result>(
 export async function withinTransaction<Result>(
   db: DatabaseBridge,
   work: () => Promise<Result>,
-  options: TransactionOptions = {},
+  options: WritingOptions<Result> = {},
 ): Promise<Result> {
   try {
     await begin(db, options);
@@ -86,11 +94,12 @@ async function begin(db: DatabaseBridge, options: TransactionOptions): Promise<v
 async function endingTransaction<Result>(
   db: DatabaseBridge,
   work: () => Promise<Result>,
-  options: TransactionOptions,
+  options: WritingOptions<Result>,
 ): Promise<Result> {
   try {
     const result = await work();
-    await commit(db, options);
+    if (options.writes?.(result) ?? true) await commit(db, options);
+    else await db.execute('ROLLBACK');
     return result;
   } catch (error) {
     await rollBack(db, ['ROLLBACK'], error);

@@ -137,11 +137,11 @@ export class FullSteps {
   /**
    * For the few statements that SQLite refuses inside a transaction: the history follows in one of its own.
    *
-   * @param inTransaction carries work out in a transaction of its own
+   * @param inTransaction carries work out in a transaction of its own, and is told what was to be done
    */
   outside(
     { migration, undone }: OutsideStep,
-    inTransaction: (work: () => Promise<void>) => Promise<void>,
+    inTransaction: (work: () => Promise<UpgradeWork>) => Promise<void>,
   ): Promise<Step> {
     const { request, connection, stock } = this.course;
     const kind = undone === undefined ? 'applied' : 'rolled back';
@@ -162,6 +162,7 @@ export class FullSteps {
           await this.recordRolledBack(undone, started);
           await stock.remember(after, 1);
         }
+        return work;
       });
     });
   }

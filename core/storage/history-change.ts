@@ -169,7 +169,10 @@ async function carryOut<Change extends HistoryChange>(
     return { change, checkViolations, backup: connection.backup };
   };
   try {
-    const result = await connection.transaction(() => connection.interruptible(work));
+    const result = await connection.transaction(
+      () => connection.interruptible(work),
+      ({ change }) => change.attempts.length > 0,
+    );
     for (const { version, filename, status, details } of result.change.attempts)
       logger.info({ version, file: filename, status, ...details }, 'history changed');
     return result;

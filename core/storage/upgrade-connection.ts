@@ -63,17 +63,32 @@ export class UpgradeConnection {
     this.backup = undefined;
   }
 
-  /** Carries out work in a transaction of its own. What it throws is what went wrong, not yet what it is called. */
-  transaction<Result>(work: () => Promise<Result>): Promise<Result> {
+  /**
+   * Carries out work in a transaction of its own. What it throws is what went wrong, not yet what it is called.
+   *
+   * @param writes whether work with this result has written anything
+   * @param conclude what is to be done besides before the commit, once the database is known to be whole
+   */
+  transaction<Result>(
+    work: () => Promise<Result>,
+    writes: (result: Result) => boolean,
+    conclude?: (result: Result) => Promise<void>,
+  ): Promise<Result> {
     const proven = async (): Promise<Result> => {
-      try {
-        return await work();
-      } finally {
-        // Of a damaged database it says more than what the work stumbled over.
-        await this.proveWhole();
-      }
+      const result = await this.provingWhole(work);
+      await conclude?.(result);
+      return result;
     };
-    return withTransaction(this.db, proven, this.patience());
+    return withTransaction(this.db, proven, { ...this.patience(), writes });
+  }
+
+  private async provingWhole<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } finally {
+      // Of a damaged database it says more than what the work stumbled over.
+      await this.proveWhole();
+    }
   }
 
   /** Commits the transaction that is open. */

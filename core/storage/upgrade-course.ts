@@ -53,6 +53,11 @@ export class UpgradeCourse {
     this.stock = new StockTaking(this.db, request.historyTable, request.settings);
   }
 
+  /** Whether anything was recorded in the transaction that is open. */
+  get hasNews(): boolean {
+    return this.attempts.length > this.committed;
+  }
+
   /** A step was carried out in the transaction that is open: it is told once that is committed. */
   note(step: Step): void {
     this.untold.push(step);

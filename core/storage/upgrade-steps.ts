@@ -1,4 +1,4 @@
-import { withSnapshot, withTransaction } from '../database/transaction.js';
+import { withTransaction } from '../database/transaction.js';
 import { messageOf, MigrationFailedError } from '../errors.js';
 import type { CheckViolations } from './check-violations.js';
 import { readDataVersion } from './data-version.js';
@@ -24,11 +24,16 @@ interface Found {
 /** What became of the transaction that was opened for a look: the last steps, some of them, or none. */
 type Outcome = 'finished' | 'stepped' | OutsideStep;
 
+/** What the report tells of the finished database. */
+type Conclusion = Pick<RunResult, 'after' | 'checkViolations' | 'ownTriggers'>;
+
 /** The steps of one upgrade in their order, on one connection. */
 export class UpgradeSteps {
   private readonly course: UpgradeCourse;
   private readonly full: FullSteps;
   private readonly quick: QuickSteps;
+  private conclusion: Conclusion = { after: undefined, checkViolations: [], ownTriggers: [] };
+  private isFinished = false;
 
   constructor(
     private readonly request: RunRequest,
@@ -42,16 +47,16 @@ export class UpgradeSteps {
   /** Carries out every step that there is. */
   async carryOut(): Promise<RunResult> {
     while (await this.nextStep());
-    const { db, state, version, attempts, before, after, stock, losses } = this.course;
-    return {
-      state,
-      version,
-      attempts,
-      before,
-      after: before === undefined ? undefined : (after ?? (await withSnapshot(db, () => stock.now()))),
-      backup: this.connection.backup,
-      removedBackups: [],
-      losses,
+    const { state, version, attempts, before, losses } = this.course;
+    const { backup } = this.connection;
+    return { state, version, attempts, before, backup, removedBackups: [], losses, ...this.conclusion };
+  }
+
+  /** Reads what the report tells. Once the last step is committed, another program may keep the database to itself. */
+  private async conclude(): Promise<void> {
+    const { before, after, stock } = this.course;
+    this.conclusion = {
+      after: before === undefined ? undefined : (after ?? (await stock.now())),
       checkViolations: await this.checkViolations(),
       ownTriggers: await this.ownTriggers(),
     };
@@ -80,12 +85,12 @@ export class UpgradeSteps {
   /** Carries out the next steps, the last of them in the transaction that is committed here. False when there was none. */
   private async nextStep(): Promise<boolean> {
     const { course } = this;
+    if (this.isFinished) return false;
     this.connection.refuseToGoOn();
-    if (this.isDone) return false;
     try {
       const outcome = await this.inTransaction(() => (this.isOne ? this.everyStep() : this.look()));
       if (typeof outcome === 'object') course.tell(await this.outside(outcome));
-      return outcome !== 'finished';
+      return true;
     } catch (error) {
       if (!(error instanceof LeftQuickWay)) throw error;
       await course.beginAgain(error.migration);
@@ -116,7 +121,7 @@ export class UpgradeSteps {
     const step = standing === undefined ? undefined : await this.quick.carryOut(standing);
     if (step === undefined) return this.connection.interruptible(() => this.fullStep(work));
     await this.finishQuickly(step);
-    return 'stepped';
+    return this.isDone ? 'finished' : 'stepped';
   }
 
   /** What is to be done, and how the database stands, where a quick step may be the first. */
@@ -153,7 +158,14 @@ export class UpgradeSteps {
       if (undone !== undefined) course.note(await full.rollBack(undone));
       else if (next !== undefined) course.note(await full.apply(next, work));
     }
-    return 'stepped';
+    return this.stepped(work);
+  }
+
+  /** After the last step it is looked at once more what is to be done, in the same transaction. */
+  private async stepped({ plan: { baseline, undo, pending } }: UpgradeWork): Promise<'finished' | 'stepped'> {
+    if (this.isDone) return 'finished';
+    const mayBeLast = pending.length === 0 && (baseline.length > 0 || undo.length === 1);
+    return mayBeLast && isUpToDate((await this.work()).work.plan) ? 'finished' : 'stepped';
   }
 
   /** What is to be done: looked up, unless nobody else can have written since the step before. */
@@ -203,18 +215,30 @@ export class UpgradeSteps {
 
   private outside(step: OutsideStep): Promise<Step> {
     return this.full
-      .outside(step, (work) => this.inTransaction(work))
+      .outside(step, async (work) => {
+        await this.inTransaction(async () => this.stepped(await work()));
+      })
       .catch(async (error: unknown) => {
         throw await this.named(error);
       });
   }
 
-  private async inTransaction<Result>(work: () => Promise<Result>): Promise<Result> {
+  private async inTransaction(work: () => Promise<Outcome>): Promise<Outcome> {
+    const { connection, course } = this;
     try {
-      const result = await this.connection.transaction(work);
-      this.course.commits.settle();
-      this.course.keep();
-      return result;
+      const outcome = await connection.transaction(
+        work,
+        (found) => found !== 'finished' || course.hasNews,
+        async (found) => {
+          if (found === 'finished') await connection.interruptible(() => this.conclude());
+        },
+      );
+      if (course.hasNews) course.commits.settle();
+      // A transaction in which nothing is written takes no other along.
+      else await course.commits.press();
+      course.keep();
+      this.isFinished = outcome === 'finished';
+      return outcome;
     } catch (error) {
       this.course.forget();
       await this.course.commits.press();
