@@ -12,10 +12,9 @@ export function digestOf(migrations: readonly Identified[]): string {
   return known.get(migrations) ?? sha256(contentsOf(migrations));
 }
 
-/** Freezes a list with all that is in it and remembers its digest, so that a start with it computes nothing. */
+/** Freezes a list and remembers its digest, so that a start with it computes nothing. */
 export function withDigest<Each extends Identified>(migrations: readonly Each[]): readonly Each[] {
-  const frozen = Object.freeze([...migrations]);
-  freezeAll(frozen);
+  const frozen = Object.freeze(migrations.map((each) => Object.freeze(each)));
   known.set(frozen, digestOf(frozen));
   return frozen;
 }
@@ -26,9 +25,4 @@ export function contentsOf(migrations: readonly Identified[]): string {
     .sort((left, right) => left.version - right.version)
     .map(({ version, filename, checksum }) => JSON.stringify([version, filename, checksum]))
     .join('\n');
-}
-
-function freezeAll(value: object): void {
-  const parts: readonly unknown[] = Object.values(Object.freeze(value));
-  for (const each of parts) if (typeof each === 'object' && each !== null) freezeAll(each);
 }
