@@ -172,7 +172,7 @@ describe('an upgrade', () => {
       backup: false,
     } as const;
     const calls = await callsOf((driver) => upgradeDatabase({ ...options, driver }));
-    expect(calls.length).toBeLessThanOrEqual(75);
+    expect(calls.length).toBeLessThanOrEqual(63);
   });
 });
 
@@ -272,7 +272,7 @@ describe('what reaches the disk', () => {
     const traffic = await trafficOf(`await upgradeDatabase({
       database, migrations: worldMigrationsDir, legacy: worldLegacyVersions, backup: false
     });`);
-    expect(traffic.syncs).toBeLessThanOrEqual(35);
+    expect(traffic.syncs).toBeLessThanOrEqual(15);
     expect(traffic.bytesWritten).toBeLessThanOrEqual(pages(110));
     expect(traffic.notSynced).toEqual([]);
   });
