@@ -53,12 +53,13 @@ export async function findUpToDate(options: UpgradeOptions, keep: boolean): Prom
     const isAlone = file.walBytes === 0 && file.journalBytes === 0;
     if (keep && !isAlone) return undefined;
     const historyTable = historyTableOf(options);
+    const context = await contextOf(options, historyTable);
     const db = await opening;
     if (db === undefined) return undefined;
     // SQLite reads on another thread, while this one looks at the files.
     const asking = sealedHistoryOf(db, historyTable);
     const listing = listingOf(options);
-    const [history, context] = await Promise.all([asking, contextOf(options, historyTable)]);
+    const history = await asking;
     if (!keep) opening = undefined;
     const [, version] = await Promise.all([
       keep ? undefined : db.close(),
