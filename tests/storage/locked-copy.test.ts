@@ -124,6 +124,47 @@ describe('a copy of the files of a locked database', () => {
     expect(copied).toEqual(locked);
   });
 
+  it('can be read by nobody else while it is made, nor can the copy of its log', async () => {
+    scratch = await ScratchDatabase.make('wal', schema);
+    const [holder, source] = [await connect(), await connect('read-only')];
+    await holder.executeScript("PRAGMA wal_autocheckpoint = 0; UPDATE account SET stamp = 'late'");
+    const bin = join(scratch.migrations, 'bin');
+    await mkdir(bin);
+    const seen = join(bin, 'seen');
+    await writeFile(
+      join(bin, 'cp'),
+      `#!/bin/sh\nPATH='${PATH ?? ''}'\nls -l "$3" | cut -c1-10 >> '${seen}'\nexec cp "$@"\n`,
+      { mode: 0o700 },
+    );
+    process.env.PATH = bin;
+    await copyUnderLock(holder, source, everyAccount);
+    expect(await readFile(seen, 'utf8')).toBe('-rw-------\n-rw-------\n');
+  });
+
+  it('is none where its log was copied in part, which SQLite would take for the end of it', async () => {
+    scratch = await ScratchDatabase.make('wal', schema);
+    const [holder, source] = [await connect(), await connect('read-only')];
+    await holder.executeScript("PRAGMA wal_autocheckpoint = 0; UPDATE account SET stamp = 'late'");
+    const bin = join(scratch.migrations, 'bin');
+    await mkdir(bin);
+    await writeFile(
+      join(bin, 'cp'),
+      `#!/bin/sh
+PATH='${PATH ?? ''}'
+case "$2" in *-wal) head -c 5000 "$2" > "$3" ;; *) cat "$2" > "$3" ;; esac
+`,
+      { mode: 0o700 },
+    );
+    process.env.PATH = bin;
+    await writeFile(copyPath(), '', { mode: 0o600 });
+    await holder.execute('BEGIN IMMEDIATE');
+    await expect(copyLockedFiles(source, copyPath(), undefined)).rejects.toMatchObject({
+      code: 'BACKUP_FAILED',
+      message: expect.stringMatching(/its log has 5000 bytes of \d+\.$/),
+    });
+    await holder.execute('ROLLBACK');
+  });
+
   it.each(['wal', 'delete'] as const)(
     'is whole though programs write and carry the log over all along (%s)',
     async (journal) => {
