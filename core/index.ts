@@ -98,7 +98,7 @@ export type { AllowedLoss } from './storage/migration-guards.js';
 export type { OwnTrigger } from './storage/own-triggers.js';
 export type { Progress, ProgressEvent } from './storage/upgrade-progress.js';
 export type { WrongUserVersion } from './storage/database-state.js';
-export type { Inspection } from './storage/database-inspection.js';
+export type { Inspection, InspectionOptions } from './storage/database-inspection.js';
 export { otherTools, type OtherHistorySummary, type OtherTool } from './storage/other-history.js';
 export type { ChangedFile } from './storage/changed-files.js';
 export type { PlannedCompletion, PlannedMigration, PlannedWork } from './storage/planned-work.js';

@@ -121,7 +121,7 @@ export function describeProgress(event: ProgressEvent): string {
 async function tellWhereItStands(database: string, source: MigrationSource, output: Output): Promise<void> {
   const { inspectDatabase, messageOf } = await import('../index.js');
   try {
-    const found = await inspectDatabase(database, source);
+    const found = await inspectDatabase(database, { ...source, lockWaitMs: 0 });
     const { kind, version, pending } = found;
     output.left({ kind, version, pending: pending.map(({ filename }) => filename) }, describeState(found));
   } catch (error) {

@@ -96,13 +96,16 @@ class BetterSqlite3Bridge implements LocalBridge {
 
   #isInterrupted = false;
 
-  #waitMs = BUSY_TIMEOUT_MS;
+  #waitMs: number;
 
   constructor(
     readonly location: string,
     private readonly database: Database,
     private readonly openSource: (path: string) => Database,
-  ) {}
+    waitMs: number,
+  ) {
+    this.#waitMs = waitMs;
+  }
 
   execute(sql: string, parameters: readonly SqlValue[] = []): Promise<ExecuteResult> {
     return this.#inTurn(() =>
@@ -343,7 +346,7 @@ export const betterSqlite3Driver: DatabaseDriver = {
   name: 'better-sqlite3',
   plainFiles: true,
 
-  async open(location: string, mode: OpenMode): Promise<LocalBridge> {
+  async open(location: string, mode: OpenMode, waitMs = BUSY_TIMEOUT_MS): Promise<LocalBridge> {
     const Driver = await loadPackage('better-sqlite3', load, 'better-sqlite3@12');
     const open = (path: string, options: BetterSqlite3.Options): Database => {
       const location = path === ':memory:' || path === '' ? path : usablePath(path);
@@ -357,6 +360,6 @@ export const betterSqlite3Driver: DatabaseDriver = {
     const database = open(location, { readonly, fileMustExist: mode !== 'create' });
     // The package is compiled with another default than SQLite's.
     database.pragma('foreign_keys = OFF');
-    return new BetterSqlite3Bridge(location, database, (path) => open(path, { readonly: true }));
+    return new BetterSqlite3Bridge(location, database, (path) => open(path, { readonly: true }), waitMs);
   },
 };

@@ -85,12 +85,13 @@ export interface DatabaseDriver {
    */
   readonly threads?: boolean;
   /**
-   * Opens a connection that waits five seconds for the locks of others, until it is told otherwise ("PRAGMA
-   * busy_timeout"), and does not enforce foreign keys ("PRAGMA foreign_keys").
+   * Opens a connection that waits for the locks of others, until it is told otherwise ("PRAGMA busy_timeout"), and does
+   * not enforce foreign keys ("PRAGMA foreign_keys").
    *
    * @param location a file path, or `:memory:` for a database of this connection alone
+   * @param waitMs how long it waits for each of these locks, in milliseconds; five seconds unless given
    * @throws DatabaseError when SQLite cannot open it
    * @throws UpgradeBridgeError (NO_DRIVER) when the package behind it cannot be loaded
    */
-  open(location: string, mode: OpenMode): Promise<LocalBridge>;
+  open(location: string, mode: OpenMode, waitMs?: number): Promise<LocalBridge>;
 }

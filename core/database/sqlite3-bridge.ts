@@ -185,7 +185,7 @@ export const sqlite3Driver: DatabaseDriver = {
   plainFiles: true,
   threads: true,
 
-  async open(location: string, mode: OpenMode): Promise<LocalBridge> {
+  async open(location: string, mode: OpenMode, waitMs = BUSY_TIMEOUT_MS): Promise<LocalBridge> {
     const driver = load();
     return new Promise((resolve, reject) => {
       const database = new driver.Database(location, openFlags(driver, mode), (error) => {
@@ -195,7 +195,7 @@ export const sqlite3Driver: DatabaseDriver = {
         }
         // The driver runs calls side by side on a pool of threads unless it is told to keep their order.
         database.serialize();
-        database.configure('busyTimeout', BUSY_TIMEOUT_MS);
+        database.configure('busyTimeout', waitMs);
         resolve(new Sqlite3Bridge(location, database));
       });
     });

@@ -9,6 +9,7 @@ import { backupPath, backupPlaceOf, type Backup } from './backup-files.js';
 import { refuseWhenAborted } from './copy-failures.js';
 import { hasOrphanedLog, resolveDatabaseFile, type DatabaseFile } from './database-file.js';
 import { countedRows, takePicture } from './database-picture.js';
+import { shortWaitMs } from './defaults.js';
 import { nameFileError } from './database-reading.js';
 import { databaseBytes, requireSpace } from './free-space.js';
 import { findHistories } from './history-table.js';
@@ -21,8 +22,6 @@ import {
   withInterrupt,
   type CopyOptions,
 } from './verified-copy.js';
-
-const BUSY_TIMEOUT_MS = 250;
 
 export interface BackupOptions extends CopyOptions {
   /** What is in the database: `legacy4`, `v9`. */
@@ -136,10 +135,8 @@ async function whileOthersWait<Result>(
   { driver, waitMs, signal }: CreateBackupOptions & { readonly waitMs: number },
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const holder = await driver.open(file.canonicalPath, 'read-write');
+  const holder = await driver.open(file.canonicalPath, 'read-write', Math.min(waitMs, shortWaitMs));
   try {
-    // Each wait of SQLite's own is short, so that a stop is noticed between two of them.
-    await holder.execute(`PRAGMA busy_timeout = ${Math.min(waitMs, BUSY_TIMEOUT_MS)}`);
     return await withRollback(holder, 'BEGIN IMMEDIATE', work, {
       beginPatienceMs: waitMs,
       beforeRetry: () => {

@@ -2,7 +2,7 @@ import type { DatabaseBridge } from '../database/database-bridge.js';
 import { UpgradeBridgeError, type ErrorCode } from '../errors.js';
 import { readChangedFiles, type ChangedFile } from './changed-files.js';
 import { resolveDatabaseFile } from './database-file.js';
-import { readDatabase } from './database-reading.js';
+import { readOnly } from './database-reading.js';
 import {
   probeDatabase,
   wrongUserVersion,
@@ -149,6 +149,11 @@ function otherHistoriesOf(state: DatabaseState, tables: readonly OtherHistory[])
     : tables;
 }
 
+export interface InspectionOptions extends MigrationSource {
+  /** How long to wait for a program that lets nobody read, in milliseconds. Default: 5 000. */
+  readonly lockWaitMs?: number | undefined;
+}
+
 /**
  * Says what a database is, what stands applied, and what an upgrade would do, without changing a byte of it.
  *
@@ -160,13 +165,13 @@ function otherHistoriesOf(state: DatabaseState, tables: readonly OtherHistory[])
  */
 export async function inspectDatabase(
   path: string,
-  source: MigrationSource = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
+  source: InspectionOptions = { migrations: worldMigrationsDir, legacy: worldLegacyVersions },
 ): Promise<Inspection> {
   const resolved = await resolveSource(source);
   const file = await resolveDatabaseFile(path, 'read');
   const bridge = new LegacyBridge(resolved);
   const found = file.exists
-    ? await readDatabase(resolved.driver, file, 'read-only', (db) => look(db, resolved))
+    ? await readOnly(resolved.driver, file, source, (db) => look(db, resolved))
     : undefined;
   const state: DatabaseState =
     found === undefined ? { kind: 'absent' } : await bridge.recognise(found.probed);

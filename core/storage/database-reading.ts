@@ -1,17 +1,27 @@
 import { access, constants } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import type { DatabaseDriver, LocalBridge, OpenMode } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
-import { DatabaseError, FileAccessError, LockedError, UpgradeBridgeError } from '../errors.js';
+import { DatabaseError, FileAccessError, isSqliteError, LockedError, UpgradeBridgeError } from '../errors.js';
 import type { DatabaseFile } from './database-file.js';
 import { nameReadError } from './database-state.js';
+import { defaultReadWaitMs, shortWaitMs } from './defaults.js';
 import { systemErrorCode } from './file-system.js';
+import { interrupted } from './upgrade-stops.js';
+
+interface ReadingOptions<Result> {
+  /** Tried before: what takes a single query, and so needs no snapshot; undefined where that is not enough. */
+  readonly atOnce?: ((db: LocalBridge) => Promise<Result | undefined>) | undefined;
+  /** How long SQLite itself waits for others, in milliseconds. */
+  readonly waitMs?: number;
+}
 
 /**
  * Carries out reading work on a connection of its own, on one and the same state of the database.
  *
- * @param atOnce tried before: what takes a single query, and so needs no snapshot; undefined where that is not enough
  * @param mode `read-only` changes no byte of the file; `read-write` lets SQLite first undo a change that was cut off
+ * @throws LockedError when another program lets nobody read for five seconds
  * @throws UnreadableDatabaseError, FileAccessError when SQLite cannot read the file
  */
 export async function readDatabase<Result>(
@@ -19,10 +29,10 @@ export async function readDatabase<Result>(
   file: DatabaseFile,
   mode: Exclude<OpenMode, 'create'>,
   work: (db: LocalBridge) => Promise<Result>,
-  atOnce?: (db: LocalBridge) => Promise<Result | undefined>,
+  { atOnce, waitMs = defaultReadWaitMs }: ReadingOptions<Result> = {},
 ): Promise<Result> {
   try {
-    const db = await driver.open(file.canonicalPath, mode);
+    const db = await driver.open(file.canonicalPath, mode, waitMs);
     try {
       return (await atOnce?.(db)) ?? (await withSnapshot(db, () => work(db)));
     } finally {
@@ -76,29 +86,77 @@ export interface Patience {
   readonly signal: AbortSignal | undefined;
 }
 
+/** The same for one that changes nothing, as options say it. */
+export interface ReadPatience {
+  readonly lockWaitMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const PAUSE_MS = 5;
+
+/**
+ * Tries again while another program lets nobody read. Each try may wait for a short while itself.
+ *
+ * @throws InterruptedError when `signal` is aborted meanwhile, and whatever else `attempt` throws
+ */
+export async function whileKeptOut<Result>(
+  { lockWaitMs, signal }: Patience,
+  attempt: () => Promise<Result>,
+): Promise<Result> {
+  const started = performance.now();
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof LockedError) && !isSqliteError(error, 'SQLITE_BUSY')) throw error;
+      if (signal?.aborted === true) throw interrupted(signal);
+      if (performance.now() - started >= lockWaitMs) throw error;
+    }
+    await pause(PAUSE_MS);
+  }
+}
+
+/**
+ * Carries out reading work that changes no byte; waits, for as long as it is told, while a writer keeps readers out.
+ *
+ * @throws LockedError, UnreadableDatabaseError, FileAccessError when SQLite cannot read the file
+ * @throws InterruptedError when `signal` is aborted while it waits
+ */
+export function readOnly<Result>(
+  driver: DatabaseDriver,
+  file: DatabaseFile,
+  { lockWaitMs = defaultReadWaitMs, signal }: ReadPatience,
+  work: (db: LocalBridge) => Promise<Result>,
+): Promise<Result> {
+  return whileKeptOut({ lockWaitMs, signal }, () =>
+    readDatabase(driver, file, 'read-only', work, { waitMs: shortWaitMs }),
+  );
+}
+
 /**
  * Carries out reading work before a database is changed: waits while a writer keeps readers out, and lets SQLite undo a
  * change that was cut off.
  *
  * @throws LockedError, UnreadableDatabaseError, FileAccessError when SQLite cannot read the file
+ * @throws InterruptedError when `signal` is aborted while it waits
  */
 export async function readPatiently<Result>(
   driver: DatabaseDriver,
   file: DatabaseFile,
-  { lockWaitMs, signal }: Patience,
+  patience: Patience,
   work: (db: LocalBridge) => Promise<Result>,
   atOnce?: (db: LocalBridge) => Promise<Result | undefined>,
 ): Promise<Result> {
-  const started = performance.now();
-  for (let mode: 'read-only' | 'read-write' = 'read-only'; ;) {
+  let mode: 'read-only' | 'read-write' = 'read-only';
+  return whileKeptOut(patience, async () => {
     try {
-      return await readDatabase(driver, file, mode, work, atOnce);
+      return await readDatabase(driver, file, mode, work, { atOnce, waitMs: shortWaitMs });
     } catch (error) {
-      const waits = error instanceof LockedError && performance.now() - started < lockWaitMs;
       const recovers =
         error instanceof UpgradeBridgeError && error.code === 'NEEDS_RECOVERY' && mode === 'read-only';
-      if (signal?.aborted === true || !(waits || recovers)) throw error;
-      if (recovers) mode = 'read-write';
+      if (!recovers || patience.signal?.aborted === true) throw error;
+      mode = 'read-write';
     }
-  }
+    return readDatabase(driver, file, mode, work, { atOnce, waitMs: shortWaitMs });
+  });
 }

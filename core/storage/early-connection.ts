@@ -20,14 +20,14 @@ export class EarlyConnection {
 
   /**
    * @returns undefined where looking is left to a connection that may only read: where a log or a journal lies beside the
-   *   database, which one that may write would carry over or undo, and where SQLite refuses to open it
+   *   database, which one that may write would carry over or undo, and where SQLite refuses to open it. It waits for nobody
    */
   static async open(driver: DatabaseDriver, file: DatabaseFile): Promise<EarlyConnection | undefined> {
     const isAlone = file.exists && file.walBytes === 0 && file.journalBytes === 0;
     if (!isAlone || file.networkFileSystem !== undefined) return undefined;
     const identity = identityOf(file);
     try {
-      return new EarlyConnection(await driver.open(file.canonicalPath, 'read-write'), file, identity);
+      return new EarlyConnection(await driver.open(file.canonicalPath, 'read-write', 0), file, identity);
     } catch (error) {
       if (error instanceof DatabaseError) return undefined;
       throw error;

@@ -3,7 +3,7 @@ import { withSnapshot } from '../database/transaction.js';
 import { FileAccessError, ForeignDatabaseError, UpgradeBridgeError } from '../errors.js';
 import { resolveDatabaseFile } from './database-file.js';
 import { takeInventory, type Inventory } from './database-inventory.js';
-import { readDatabase, readPatiently } from './database-reading.js';
+import { readOnly, readPatiently } from './database-reading.js';
 import { probeDatabase, type OccupiedState, type ProbedState } from './database-state.js';
 import { chainRows, findTampering } from './history-chain.js';
 import {
@@ -93,7 +93,7 @@ export async function changeHistory<Change extends HistoryChange>(
   const look = (db: DatabaseBridge): Promise<Change> => decide(db, source);
   const change =
     options.dryRun === true
-      ? await readDatabase(source.driver, file, 'read-only', look)
+      ? await readOnly(source.driver, file, options, look)
       : await readPatiently(
           source.driver,
           file,

@@ -2,7 +2,9 @@ import type { DatabaseBridge, DatabaseDriver } from '../database/database-bridge
 import { tidyBackups } from './backup-policy.js';
 import type { Logger } from '../logger.js';
 import type { DatabaseFile } from './database-file.js';
+import { whileKeptOut } from './database-reading.js';
 import { nameReadError, readUserVersion } from './database-state.js';
+import { shortWaitMs } from './defaults.js';
 import { acquireMigrationLock } from './migration-lock.js';
 import { ensureWal } from './sqlite-schema.js';
 import { UpgradeConnection } from './upgrade-connection.js';
@@ -12,24 +14,22 @@ import { UpgradeSteps } from './upgrade-steps.js';
 
 type Closeable = Pick<DatabaseBridge, 'close'>;
 
-/** How long SQLite itself waits for another connection's lock, in milliseconds; longer waits are made of several of these. */
-const BUSY_TIMEOUT_MS = 250;
+const pageCount = 'SELECT page_count, journal_mode FROM pragma_page_count, pragma_journal_mode';
 
 /** Sets up the connection of an upgrade. It is nobody else's: what others do on theirs cannot fall into its transactions. */
-async function openForUpgrade({ driver, early }: ChangeRequest, file: DatabaseFile): Promise<DatabaseBridge> {
+async function openForUpgrade(request: ChangeRequest, file: DatabaseFile): Promise<DatabaseBridge> {
+  const { driver, early, settings, signal } = request;
+  const wait = { lockWaitMs: settings.lockWaitMs, signal };
   try {
-    const db = early?.take() ?? (await driver.open(file.canonicalPath, 'create'));
+    const db = early?.take() ?? (await driver.open(file.canonicalPath, 'create', shortWaitMs));
     try {
       // Foreign keys are off before BEGIN: inside a transaction the switch does nothing ("PRAGMA foreign_keys"). In WAL mode,
       // EXTRA is what FULL is ("PRAGMA synchronous"): the difference is a rollback journal's.
-      await db.executeScript(
-        `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA foreign_keys = OFF; PRAGMA synchronous = EXTRA`,
-      );
+      const setUp = `PRAGMA busy_timeout = ${shortWaitMs}; PRAGMA foreign_keys = OFF; PRAGMA synchronous = EXTRA`;
+      // To set the last one, SQLite reads the schema, and may be kept from that.
+      await whileKeptOut(wait, () => db.executeScript(setUp));
       // A new file has no page yet, whoever made it; only under the lock may its journal mode be chosen.
-      const [row] =
-        file.sizeBytes > 0
-          ? []
-          : await db.query('SELECT page_count, journal_mode FROM pragma_page_count, pragma_journal_mode');
+      const [row] = file.sizeBytes > 0 ? [] : await whileKeptOut(wait, () => db.query(pageCount));
       if (row?.page_count === 0) await ensureWal(db, row.journal_mode);
       return db;
     } catch (error) {
@@ -47,7 +47,7 @@ async function openForUpgrade({ driver, early }: ChangeRequest, file: DatabaseFi
  */
 async function keepLog(driver: DatabaseDriver, file: DatabaseFile, logger: Logger): Promise<Closeable> {
   try {
-    const reader = await driver.open(file.canonicalPath, 'read-only');
+    const reader = await driver.open(file.canonicalPath, 'read-only', shortWaitMs);
     try {
       await readUserVersion(reader);
     } catch (error) {

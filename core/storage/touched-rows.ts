@@ -116,8 +116,8 @@ export class RowObserver {
   get driver(): DatabaseDriver {
     return {
       name: this.inner.name,
-      open: async (location, mode) => {
-        const db = await this.inner.open(location, mode);
+      open: async (location, mode, waitMs) => {
+        const db = await this.inner.open(location, mode, waitMs);
         return location === this.location && mode !== 'read-only' ? this.observed(db) : db;
       },
     };

@@ -83,7 +83,8 @@ async function openOrNot(
   mode: OpenMode,
 ): Promise<DatabaseBridge | undefined> {
   try {
-    return await driver.open(path, mode);
+    // Whoever is in the way is waited for by the whole look.
+    return await driver.open(path, mode, 0);
   } catch (error) {
     passOverRefusal(error);
     return undefined;

@@ -178,8 +178,8 @@ export async function planAll(options: PlanAllOptions): Promise<PlanSummary> {
       intent: 'plan',
       canary: 0,
       tell: safeProgress(onResult, source.logger),
-      async visit(database, file) {
-        const plan = await planFile(source, file, { ...each, database }, terms);
+      async visit(database, file, stop) {
+        const plan = await planFile(source, file, { ...each, database, signal: stop }, terms);
         return { kind: plan.upToDate ? 'upToDate' : 'planned', database, plan };
       },
     },

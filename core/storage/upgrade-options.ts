@@ -48,7 +48,9 @@ export interface UpgradeOptions extends MigrationSource {
   readonly database: string;
   /** The version at which the upgrade ends; later files stay pending. Default: the newest. */
   readonly to?: number | undefined;
-  /** How long to wait for other processes, in milliseconds. Default: 60 000. */
+  /**
+   * How long to wait for other processes, in milliseconds; 0 tries once. Default: 60 000; for a plan, 5 000.
+   */
   readonly lockWaitMs?: number | undefined;
   /**
    * Whether the rows of every table are counted before and after each step, so that a loss is noticed. Default: true.

@@ -1,7 +1,7 @@
 import type { DatabaseBridge } from '../database/database-bridge.js';
 import { withSnapshot } from '../database/transaction.js';
 import { resolveDatabaseFile, type DatabaseFile } from './database-file.js';
-import { readDatabase } from './database-reading.js';
+import { readOnly } from './database-reading.js';
 import type { DatabaseState } from './database-state.js';
 import { upTo, type ChangeTerms } from './change-terms.js';
 import { adoptionAfter, type AdoptionTerms } from './adoption-terms.js';
@@ -53,8 +53,8 @@ export interface UpgradePlan {
 }
 
 /**
- * Says what `upgradeDatabase` would do with the same options, and refuses what it would refuse. Changes no byte, takes
- * no lock and waits for nobody.
+ * Says what `upgradeDatabase` would do with the same options, and refuses what it would refuse. Changes no byte and
+ * takes no lock. A program that lets nobody read is waited for: for `lockWaitMs`, or five seconds unless that is given.
  *
  * ```ts
  * const { apply } = await planUpgrade({ database: 'notes.db', migrations: 'migrations' });
@@ -84,7 +84,7 @@ export async function planFile(
   const bridge = new LegacyBridge(source, terms.goal, terms.undoFromHistory);
   try {
     const work = file.exists
-      ? await readDatabase(source.driver, file, 'read-only', bridge.look)
+      ? await readOnly(source.driver, file, options, bridge.look)
       : await bridge.surveyNothing();
     return planOf(options, work);
   } catch (error) {
