@@ -488,7 +488,7 @@ describe('repairHistory refuses', () => {
   it('a damaged database before it writes', async () => {
     await place.upgrade({ migrations: today });
     await place.run(
-      `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'children'; PRAGMA writable_schema = OFF`,
+      `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'parents') WHERE name = 'children'; PRAGMA writable_schema = OFF`,
     );
     await expect(repair({ migrations: commented })).rejects.toMatchObject({ code: 'DAMAGED_DATABASE' });
     expect((await history()).length).toBe(4);
