@@ -161,4 +161,24 @@ describe.each(journalModes)('a file is held against what there was before it, in
     // What they broke is theirs: it is reported, and not held against the file.
     expect(await theirs).toMatchObject({ version: 12, violations: [{ table: 'tags', rows: 1 }] });
   });
+
+  it('and the report tells the rows of every table before and after, also where nothing had to be guarded', async () => {
+    await upgrade({});
+    await scratch.run(
+      `CREATE TABLE "odd ""name""" (k PRIMARY KEY) WITHOUT ROWID; INSERT INTO "odd ""name""" VALUES (1), (2);
+       CREATE TABLE "ünï" (a); CREATE VIRTUAL TABLE texts USING fts5(body); INSERT INTO texts VALUES ('x');`,
+    );
+    const files = {
+      '010_more.sql': 'CREATE TABLE more (a);',
+      '011_index.sql': 'CREATE INDEX i ON more (a);',
+    };
+    expect((await upgrade(files)).rows).toEqual([
+      { table: 'more', before: 0, after: 0 },
+      { table: 'notes', before: 1, after: 1 },
+      { table: 'odd "name"', before: 2, after: 2 },
+      { table: 'texts', before: 1, after: 1 },
+      { table: 'the_last', before: 0, after: 0 },
+      { table: 'ünï', before: 0, after: 0 },
+    ]);
+  });
 });
