@@ -111,7 +111,12 @@ export class UpgradeSteps {
 
   /** Carries out all steps in the transaction that is open. */
   private async everyStep(): Promise<'finished'> {
-    while (!this.isDone && (await this.look()) !== 'finished') this.connection.refuseToGoOn();
+    for (let outcome: Outcome = 'stepped'; outcome === 'stepped' && !this.isDone;) {
+      outcome = await this.look();
+      if (typeof outcome === 'object')
+        throw new Error(`${outcome.migration.filename} was let through, and needs no transaction.`);
+      this.connection.refuseToGoOn();
+    }
     return 'finished';
   }
 

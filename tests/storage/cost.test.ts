@@ -134,6 +134,23 @@ describe('an upgrade', () => {
     for (const count of [10, 160]) expect(await callsFor(count, together)).toBe(await callsFor(count));
   });
 
+  it('that is one transaction looks at a database once: 13 queries guard each further file that can do harm', async () => {
+    const queriesFor = async (count: number): Promise<number> => {
+      const path = join(folder, `${count}.db`);
+      await writeFiles(1, 4);
+      for (let version = 5; version <= count; version += 1)
+        await writeFile(
+          join(migrations, `${String(version).padStart(4, '0')}_t.sql`),
+          `DELETE FROM t1; CREATE TABLE t${version} (a);`,
+        );
+      const options = { database: path, migrations, backup: false, transaction: 'all' } as const;
+      const calls = await callsOf((driver) => upgradeDatabase({ ...options, driver }));
+      return calls.filter((call) => call === 'query').length;
+    };
+    const [few, more] = [await queriesFor(6), await queriesFor(16)];
+    expect(more - few).toBeLessThanOrEqual(10 * 13);
+  });
+
   it('takes two calls for each further file where somebody is told of each', async () => {
     const watched = { onProgress: () => undefined };
     const [few, more] = [await callsFor(10, watched), await callsFor(30, watched)];
