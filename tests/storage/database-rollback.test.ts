@@ -18,13 +18,8 @@ import {
   type ProgressEvent,
   type RollBackOptions,
 } from '../../core/index.js';
-import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
-import { attemptAt } from '../../core/storage/history-row.js';
-import { historyTableOf } from '../../core/storage/history-table.js';
-import { recordAttempt } from '../../core/storage/migration-history.js';
 import { hashesIn } from '../support/database-copy.js';
 import { dumpDatabase } from '../support/database-dump.js';
-import { meddlingDriver } from '../support/meddling-driver.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 import { journalModes } from '../support/storage-database.js';
 
@@ -414,23 +409,6 @@ describe.each(journalModes)('going back, in %s mode,', (journal) => {
     expect(await scratch.value('PRAGMA journal_mode')).toBe(journal);
     expect((await scratch.history()).slice(-2)).toEqual(['5 applied migration', '5 rolled_back migration']);
     expect(await scratch.value('PRAGMA user_version')).toBe(4);
-  });
-
-  it('records once what another process undid meanwhile, where it needs no transaction', async () => {
-    const alone = '-- migration: no-transaction\nVACUUM;';
-    await scratch.write({ '005_compact.sql': alone, '005_compact.down.sql': alone });
-    await upgrade();
-    const migrations = await readMigrations(scratch.migrations);
-    const undone = migrations.filter(({ version }) => version === 5);
-    const outcome = { status: 'rolled_back', origin: 'migration', executionTimeMs: 0, details: {} } as const;
-    const meddling = meddlingDriver(async (sql) => {
-      if (!sql.startsWith('VACUUM')) return;
-      const other = await sqlite3Driver.open(scratch.path, 'read-write');
-      for (const file of undone) await recordAttempt(other, historyTableOf({}), attemptAt(file, outcome));
-      await other.close();
-    });
-    await down({ driver: meddling });
-    expect((await scratch.history()).slice(-2)).toEqual(['5 applied migration', '5 rolled_back migration']);
   });
 
   it('notices that its transaction was ended by statements that nobody looked at', async () => {

@@ -6,13 +6,9 @@ import { join } from 'node:path';
 import { upgradeDatabase, type Migration, type ProgressEvent, type UpgradeReport } from '../../core/index.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
 import type { DatabaseDriver, Row } from '../../core/database/database-bridge.js';
-import { attemptAt } from '../../core/storage/history-row.js';
-import { historyTableOf } from '../../core/storage/history-table.js';
-import { recordAttempt } from '../../core/storage/migration-history.js';
 import { hashesIn } from '../support/database-copy.js';
 import { dumpDatabase } from '../support/database-dump.js';
 import { withLegacy } from '../support/legacy-driver.js';
-import { meddlingDriver } from '../support/meddling-driver.js';
 import { migrationsOf } from '../support/migration-values.js';
 
 let folder: string;
@@ -243,21 +239,6 @@ describe('a file without a transaction', () => {
   it('may be the last', async () => {
     await expect(upgrade(migrationsOf({ ...one, ...vacuum }))).resolves.toMatchObject({ version: 2 });
     await expect(upgrade(migrationsOf({ ...one, ...vacuum }))).resolves.toMatchObject({ upToDate: true });
-  });
-
-  it('is recorded once where another process applied it meanwhile', async () => {
-    await upgrade(migrationsOf(one));
-    const files = migrationsOf({ ...one, ...vacuum });
-    const table = historyTableOf({});
-    const outcome = { status: 'applied', origin: 'migration', executionTimeMs: 0, details: {} } as const;
-    const meddling = meddlingDriver(async (sql) => {
-      if (!sql.startsWith('VACUUM')) return;
-      const other = await sqlite3Driver.open(database, 'read-write');
-      for (const file of files.slice(1)) await recordAttempt(other, table, attemptAt(file, outcome));
-      await other.close();
-    });
-    await upgrade(files, { driver: meddling });
-    expect(await history()).toEqual(['1 applied migration', '2 applied migration']);
   });
 
   it('can change the journal mode', async () => {
