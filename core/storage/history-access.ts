@@ -53,7 +53,7 @@ export async function ensureHistoryTable(
   const table = historyTableOf(options);
   await writing(db, options, async () => {
     await hasOwnHistory(db, table);
-    await ensureHistory(db, table);
+    return ensureHistory(db, table);
   });
 }
 
@@ -154,6 +154,7 @@ export async function recordApplied(
       await recordAttempt(db, table, attempt);
     }
     await stamp(db, table);
+    return true;
   });
 }
 
@@ -184,13 +185,15 @@ function inTurn<Result>(db: DatabaseBridge, work: () => Promise<Result>): Promis
   return turn;
 }
 
+/** @param work says whether it has written anything */
 async function writing(
   db: DatabaseBridge,
   { lockWaitMs }: HistoryAccessOptions,
-  work: () => Promise<void>,
+  work: () => Promise<boolean>,
 ): Promise<void> {
   const beginPatienceMs = checkedWaitMs(lockWaitMs);
-  await inTurn(db, () => withinTransaction(db, work, { beginPatienceMs }));
+  const writes = (hasWritten: boolean): boolean => hasWritten;
+  await inTurn(db, () => withinTransaction(db, work, { beginPatienceMs, writes }));
 }
 
 function nameOf(filename: unknown): ReturnType<typeof migrationName> {

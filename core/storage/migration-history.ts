@@ -79,28 +79,33 @@ export async function readHistory(
  * Makes the history's table where there is none, and brings one of an earlier version of this package to today's shape.
  *
  * @param isFree whether it is known that nothing bears the name of the table or of its indexes, and no table is a history
+ * @returns whether anything had to be written
  */
-export async function ensureHistory(db: DatabaseBridge, table: HistoryTable, isFree = false): Promise<void> {
+export async function ensureHistory(
+  db: DatabaseBridge,
+  table: HistoryTable,
+  isFree = false,
+): Promise<boolean> {
   if (isFree) {
     await db.executeScript(historyScript(table).join(';\n'));
-    return;
+    return true;
   }
   const shape = await readHistoryShape(db, table);
   if (shape.kind === 'none') {
     const [makesTable = ''] = historyScript(table);
     await db.executeScript(makesTable);
     await addIndexes(db, table);
-    return;
+    return true;
   }
   const missing = shape.kind === 'ours' ? shape.missing : await missingColumns(db, table);
   for (const column of missing) await db.executeScript(`ALTER TABLE ${table.sql} ADD COLUMN ${column}`);
   // Rows that were written before there was a chain are trusted once; a row that came later without one is not ours.
   if (missing.includes('hash TEXT')) await chainRows(db, table);
-  await addIndexes(db, table);
+  return (await addIndexes(db, table)) || missing.length > 0;
 }
 
 /** An index makes nothing but speed: where its name is taken, there is none. */
-async function addIndexes(db: DatabaseBridge, table: HistoryTable): Promise<void> {
+async function addIndexes(db: DatabaseBridge, table: HistoryTable): Promise<boolean> {
   const { key } = table;
   const rows = await db.query(
     `SELECT i.name FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS i WHERE i.seqno = 0
@@ -108,8 +113,9 @@ async function addIndexes(db: DatabaseBridge, table: HistoryTable): Promise<void
     [key, `idx_${key}_`.length + 1, ...indexedColumns.map((column) => `idx_${key}_${column}`)],
   );
   const there = rows.map((row) => String(row.name).toLowerCase());
-  for (const column of indexedColumns)
-    if (!there.includes(column)) await db.executeScript(indexScript(table, column));
+  const missing = indexedColumns.filter((column) => !there.includes(column));
+  for (const column of missing) await db.executeScript(indexScript(table, column));
+  return missing.length > 0;
 }
 
 /** The texts that the history keeps of the newest applied row of a version. */

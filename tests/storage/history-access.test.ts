@@ -68,6 +68,16 @@ describe('the history alone', () => {
     expect(String(plan[0]?.detail)).toContain('USING INDEX idx_schema_migrations_version');
   });
 
+  it('that is there is found without waiting for a program that reads on and on', async () => {
+    await db.execute('PRAGMA journal_mode = DELETE');
+    await ensureHistoryTable(db);
+    const reader = await sqlite3Driver.open(place.path, 'read-only');
+    await reader.execute('BEGIN');
+    await reader.query('SELECT * FROM sqlite_schema');
+    await expect(ensureHistoryTable(db)).resolves.toBeUndefined();
+    await reader.close();
+  });
+
   it('is empty where there is none, and nothing is made by asking', async () => {
     expect(await listed()).toEqual([]);
     expect(await isPending(db, '001_notes.sql')).toBe(true);
