@@ -2,10 +2,11 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { LocalBridge } from '../../core/database/database-bridge.js';
 import { sqlite3Driver } from '../../core/database/sqlite3-bridge.js';
-import { moveDatabase, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
+import { moveDatabase, upgradeConnection, upgradeDatabase, type UpgradeOptions } from '../../core/index.js';
 import { meddlingDriver } from '../support/meddling-driver.js';
 import { ScratchDatabase } from '../support/scratch-database.js';
 import { journalModes } from '../support/storage-database.js';
+import { watchedDriver } from '../support/watched-driver.js';
 
 const first = { '001_notes.sql': 'CREATE TABLE notes (title TEXT CHECK (title <> char(0)));' };
 const undone = {
@@ -105,6 +106,25 @@ describe.each(journalModes)(
           rolledBack: [{ version: 2 }],
         });
       });
+    });
+
+    it('is told as up to date where another one has done it meanwhile, without waiting for a reader', async () => {
+      await upgradeDatabase({ database: scratch.path, migrations: scratch.migrations });
+      await scratch.write({ '002_tags.sql': 'CREATE TABLE tags (tag TEXT);' });
+      const { path: database, migrations } = scratch;
+      other = await sqlite3Driver.open(database, 'read-write');
+      let reads = 0;
+      const script = async (sql: string): Promise<void> => {
+        if (!sql.includes('PRAGMA synchronous') || (reads += 1) > 1) return;
+        await upgradeConnection(other, { migrations });
+        await other.execute('BEGIN');
+        await other.query('SELECT * FROM notes');
+      };
+      await expect(
+        upgradeDatabase({ database, migrations, driver: watchedDriver({ script }), lockWaitMs: 0 }),
+      ).resolves.toMatchObject({ version: 2, applied: [] });
+      expect(reads).toBe(1);
+      await other.close();
     });
   },
 );
