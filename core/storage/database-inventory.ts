@@ -198,12 +198,12 @@ interface Names {
 /** Asked for in one query: each of the questions costs more on its way than in its answer. */
 async function readNames(db: DatabaseBridge, { key }: HistoryTable): Promise<Names> {
   const rows = await db.query(
-    `SELECT type, name, tbl_name, sql LIKE 'create virtual %' AS columns FROM sqlite_schema
+    `SELECT type, name, tbl_name, lower(sql) GLOB 'create virtual *' AS columns FROM sqlite_schema
      WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(tbl_name) <> ?
      UNION ALL
      SELECT 'column', s.name || '.' || c.name, s.name, NULL FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
      WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.name) <> ?
-       AND s.sql NOT LIKE 'create virtual %'
+       AND lower(s.sql) NOT GLOB 'create virtual *'
      UNION ALL
      SELECT 'key', k."table", s.name, ${keyColumns('s.name', 'k.id')}
      FROM sqlite_schema AS s JOIN pragma_foreign_key_list(s.name) AS k WHERE s.type = 'table' AND k.seq = 0

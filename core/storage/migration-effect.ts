@@ -85,9 +85,10 @@ function isBeyond({ kind, text }: Token): boolean {
 /**
  * SQL that says whether rows that are added or changed can do no more than be there: no trigger, no foreign key, no
  * ON CONFLICT REPLACE and no virtual table is in the schema, nor the word for one, and nothing temporary on the connection.
+ * A connection that is lent may tell LIKE which letters are the same ("PRAGMA case_sensitive_like"), and GLOB not.
  */
-export const plainTables = `NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' OR sql LIKE '%references%'
-  OR sql LIKE '%replace%' OR sql LIKE 'create%virtual%') AND NOT EXISTS (SELECT 1 FROM sqlite_temp_schema)`;
+export const plainTables = `NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' OR lower(sql) GLOB '*references*'
+  OR lower(sql) GLOB '*replace*' OR lower(sql) GLOB 'create*virtual*') AND NOT EXISTS (SELECT 1 FROM sqlite_temp_schema)`;
 
 /**
  * Whether nothing that is in the database can suffer from a migration, so that nothing need be counted before and after it.

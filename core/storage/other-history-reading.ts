@@ -17,7 +17,7 @@ async function readTables(db: DatabaseBridge): Promise<ReadonlyMap<string, Found
   const rows = await db.query(
     `SELECT s.name AS "table", lower(c.name) AS "column"
      FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
-     WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND s.sql NOT LIKE 'create virtual %'
+     WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(s.sql) NOT GLOB 'create virtual *'
      ORDER BY s.rowid, c.cid`,
   );
   const tables = new Map<string, FoundTable>();

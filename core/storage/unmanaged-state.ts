@@ -46,7 +46,7 @@ export async function readPlainState(
 async function readEverything(db: DatabaseBridge): Promise<readonly Row[]> {
   try {
     return await db.query(
-      `SELECT user_version, ${sqliteIdentity} AS sqlite, s.type, s.name, s.tbl_name, s.sql, CASE WHEN s.type = 'table' AND s.sql NOT LIKE 'create virtual %'
+      `SELECT user_version, ${sqliteIdentity} AS sqlite, s.type, s.name, s.tbl_name, s.sql, CASE WHEN s.type = 'table' AND lower(s.sql) NOT GLOB 'create virtual *'
          THEN (SELECT json_group_array(lower(c.name)) FROM pragma_table_xinfo(s.name) AS c) END AS columns
        FROM pragma_user_version LEFT JOIN main.sqlite_schema AS s ORDER BY s.rowid`,
     );

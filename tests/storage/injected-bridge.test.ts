@@ -56,6 +56,19 @@ describe('a bridge of two verbs over better-sqlite3', () => {
     expect(database.prepare('SELECT count(*) FROM notes').pluck().get()).toBe(2);
   });
 
+  it.each(['ON', 'OFF'])('is guarded, whether LIKE tells letters apart or not (%s)', async (tells) => {
+    const driver = 'better-sqlite3';
+    const files = {
+      '0001_t.sql': 'CREATE TABLE t (a UNIQUE ON CONFLICT REPLACE, b UNIQUE ON CONFLICT REPLACE);',
+    };
+    await upgradeConnection(plain, { migrations: migrationsOf(files), driver });
+    database.exec(`PRAGMA case_sensitive_like = ${tells}; INSERT INTO t VALUES (1, 1), (2, 2)`);
+    const replacing = { ...files, '0002_row.sql': 'INSERT INTO t VALUES (1, 2);' };
+    const refused = upgradeConnection(plain, { migrations: migrationsOf(replacing), driver });
+    await expect(refused).rejects.toMatchObject({ code: 'ROWS_LOST' });
+    expect(database.prepare('SELECT count(*) FROM t').pluck().get()).toBe(2);
+  });
+
   it('keeps account', async () => {
     const tracking = new MigrationTracking(plain);
     await tracking.ensureMigrationsTable();
