@@ -72,6 +72,7 @@ export class FullSteps {
     // Where nothing has to be completed, nothing but the history is written.
     const completes = work.plan.baseline.some(({ state }) => state === 'partial');
     const finish = completes ? await markTransaction(this.db) : undefined;
+    if (completes) this.course.willRunFiles();
     const { attempts } = await bridge.adopt(this.db, work);
     await finish?.(adoption);
     const after = completes ? await this.guard(adoption, before) : before;
@@ -108,6 +109,7 @@ export class FullSteps {
     return this.attempting('applied', migration, async (started) => {
       const counted = (await isHarmless(this.db, migration)) ? undefined : await stock.now();
       const finish = await markTransaction(this.db);
+      this.course.willRunFiles();
       await runUp(this.db, request.historyTable, migration);
       await finish(stepOf(migration));
       const guarded =

@@ -222,6 +222,7 @@ export class QuickSteps {
     this.note(done);
     this.course.keep();
   }
+
   /** Whether a migration was committed, when a script that would do so and more was refused. */
   private async isKept({ standing: { hash } }: Carried): Promise<boolean> {
     const { db, request } = this.course;

@@ -86,6 +86,11 @@ export class UpgradeCourse {
     this.hasRoomForHistory = hasRoomForHistory;
   }
 
+  /** What files make may bear the name of the history's table, or of an index of it. */
+  willRunFiles(): void {
+    this.hasRoomForHistory = false;
+  }
+
   /**
    * Steps are to be begun again: what was made sure of before the first write was so in a transaction that is gone.
    *

@@ -246,9 +246,18 @@ export class UpgradeSteps {
       return outcome;
     } catch (error) {
       this.course.forget();
-      await this.course.commits.press();
+      await this.pressAnyway();
       if (error instanceof LeftQuickWay) throw error;
       throw await this.named(error);
+    }
+  }
+
+  /** After a failure, which is what the caller has to know, also where what made it keeps this from being done. */
+  private async pressAnyway(): Promise<void> {
+    try {
+      await this.course.commits.press();
+    } catch (error) {
+      this.request.logger.warn({ err: messageOf(error) }, 'what was committed may not be on the disk yet');
     }
   }
 

@@ -93,6 +93,26 @@ describe.each(journalModes)('files that nobody is told of, in %s mode,', (journa
     expect({ ok, tampering }).toEqual({ ok: true, tampering: [] });
   });
 
+  it('name the one that fails also where the commits before it cannot be pressed onto the disk any more', async () => {
+    const isPressing = (script: string): boolean => script === 'PRAGMA synchronous = EXTRA';
+    const { driver } = interferingDriver(() => Promise.resolve(), isPressing);
+    const migrations = migrationsOf(manyFiles({ 40: 'INSERT INTO nowhere VALUES (1);' }));
+    await expect(upgrade({ driver, migrations })).rejects.toMatchObject({
+      code: 'MIGRATION_FAILED',
+      message: expect.stringContaining('040_t40.sql'),
+    });
+    await expectFiles(39, '40 failed migration');
+  });
+
+  it('may make an index of the name that one of the history would have', async () => {
+    const migrations = migrationsOf({
+      '001_a.sql': 'CREATE TABLE a (x); CREATE INDEX idx_schema_migrations_version ON a (x);',
+    });
+    await upgrade({ migrations });
+    expect(await scratch.history()).toEqual(applied(1));
+    expect(await verifyDatabase(scratch.path, { migrations })).toMatchObject({ ok: true });
+  });
+
   it('have each a transaction of its own where somebody is told of each', async () => {
     const told: string[] = [];
     await upgrade({
