@@ -13,26 +13,31 @@ const endings = ['-wal', '-shm', '-journal'];
  * @returns undefined where there are none
  */
 export function refusalBeside(database: string, cause: unknown): FileAccessError | undefined {
-  if (!isWritable(database)) return undefined;
+  if (!mayUse(database, constants.W_OK)) return undefined;
   const real = realpathSync.native(database);
   const paths = endings
     .map((ending) => real + ending)
-    .filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined && !isWritable(path));
+    .filter(
+      (path) =>
+        statSync(path, { throwIfNoEntry: false }) !== undefined &&
+        !mayUse(path, constants.R_OK | constants.W_OK),
+    );
   if (paths[0] === undefined) return undefined;
+  const verb = paths.every((path) => mayUse(path, constants.R_OK)) ? 'write' : 'read';
   const files = paths.map((each) => `"${each}"`).join(' and ');
   return new FileAccessError(
     'NO_ACCESS',
-    `"${database}" cannot be used: this user may not write ${files} beside it, which user ${statSync(paths[0]).uid} owns.`,
+    `"${database}" cannot be used: this user may not ${verb} ${files} beside it, which user ${statSync(paths[0]).uid} owns.`,
     {
-      hint: `Let this user write ${files} (chown, chmod). Do not remove a "-wal" or a "-journal" with bytes in it: they belong to the database.`,
+      hint: `Let this user read and write ${files} (chown, chmod). Do not remove a "-wal" or a "-journal" with bytes in it: they belong to the database.`,
       cause,
     },
   );
 }
 
-function isWritable(path: string): boolean {
+function mayUse(path: string, mode: number): boolean {
   try {
-    accessSync(path, constants.W_OK);
+    accessSync(path, mode);
     return true;
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;

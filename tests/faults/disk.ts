@@ -459,7 +459,7 @@ const prohibitions: readonly Prohibition[] = [
     forbid: (_, database) => {
       giveToRoot(`${database}-wal`, 0o600);
     },
-    about: /opened|in the middle of a change|log/,
+    about: /may not read ".*-wal"/,
   },
   {
     name: 'the log cannot be written',
@@ -467,7 +467,7 @@ const prohibitions: readonly Prohibition[] = [
     forbid: (_, database) => {
       giveToRoot(`${database}-wal`, 0o644);
     },
-    about: /opened|in the middle of a change|log/,
+    about: /may not write ".*-wal"/,
   },
   {
     name: 'the journal cannot be read',

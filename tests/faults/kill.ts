@@ -27,6 +27,7 @@ import {
   newKind,
   reportedBy,
   scenarioOf,
+  silent,
   type Journal,
   type Kind,
   type Scenario,
@@ -278,6 +279,8 @@ export const kill: Part = {
       ...journals.map((journal) => legacyKind(journal)),
       ...journals.map((journal) => legacyKind(journal, true)),
       newKind,
+      silent(newKind),
+      silent(legacyKind('wal')),
     ].map((kind): Check => ({
       name: `SIGKILL at every call, ${nameOf(kind)}`,
       needs,

@@ -14,6 +14,7 @@ import {
   legacyKind,
   nameOf,
   newKind,
+  silent,
   reportedBy,
   scenarioOf,
   type Journal,
@@ -190,7 +191,12 @@ function weakened(journal: Journal, synchronous: string): Check {
 export const power: Part = {
   name: 'power',
   checks: [
-    ...[...journals.map((journal) => legacyKind(journal, true)), newKind].map((kind) =>
+    ...[
+      ...journals.map((journal) => legacyKind(journal, true)),
+      newKind,
+      silent(newKind),
+      silent(legacyKind('wal')),
+    ].map((kind) =>
       checkOf(
         'power cut at every moment',
         { kind, flags: [], complete: true },

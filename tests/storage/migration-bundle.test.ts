@@ -199,8 +199,9 @@ describe('a bundle', () => {
     await upgradeDatabase({ database, migrations: sql });
     await rm(join(sql, 'checks.sql'));
     await make(join(sql, 'checks.sql'));
-    for (const call of [bundleMigrations(sql), verifyDatabase(database, { migrations: sql })])
-      await expect(call).rejects.toMatchObject({
+    const calls = [() => bundleMigrations(sql), () => verifyDatabase(database, { migrations: sql })];
+    for (const call of calls)
+      await expect(call()).rejects.toMatchObject({
         code: 'UNREADABLE_MIGRATIONS',
         message: expect.stringMatching(
           /checks\.sql" cannot be read: it (is a folder|does not exist, or is a link)/,

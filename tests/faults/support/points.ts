@@ -107,7 +107,7 @@ export async function traceUpgrade(
 
 /** The words for the upgrade program that carry out a scenario. */
 export function flagsOf(scenario: Scenario): string[] {
-  return scenario.backup ? ['--backup'] : [];
+  return [...(scenario.backup ? ['--backup'] : []), ...(scenario.silent === true ? ['--silent'] : [])];
 }
 
 /**

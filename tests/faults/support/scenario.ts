@@ -31,6 +31,8 @@ export interface Kind {
   readonly journal: Journal;
   /** Whether the upgrade makes a copy first. */
   readonly backup: boolean;
+  /** Nobody is told of its steps, so that several files may share a transaction. */
+  readonly silent?: true;
 }
 
 /** A legacy database. */
@@ -40,6 +42,11 @@ export function legacyKind(journal: Journal, backup = false): Kind {
 
 /** A file that is not there yet. It is born in WAL mode. */
 export const newKind: Kind = { database: 'new', journal: 'wal', backup: false };
+
+/** The same upgrade, of which nobody is told. */
+export function silent(kind: Kind): Kind {
+  return { ...kind, silent: true };
+}
 
 /** An upgrade that is tried, and every state in which its database may be. */
 export interface Scenario extends Kind {
@@ -51,9 +58,11 @@ export interface Scenario extends Kind {
 }
 
 /** What a check says of a kind of upgrade. */
-export function nameOf({ database, journal, backup }: Kind): string {
+export function nameOf({ database, journal, backup, silent: isSilent }: Kind): string {
   const mode = journal === 'wal' ? 'WAL' : 'rollback journal';
-  return database === 'new' ? `a new database, ${mode}` : `${mode}, ${backup ? 'with' : 'without'} backup`;
+  const name =
+    database === 'new' ? `a new database, ${mode}` : `${mode}, ${backup ? 'with' : 'without'} backup`;
+  return isSilent === true ? `${name}, nobody told` : name;
 }
 
 const made = new Map<string, Promise<Scenario>>();
