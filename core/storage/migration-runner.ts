@@ -28,8 +28,10 @@ async function openForUpgrade(request: ChangeRequest, file: DatabaseFile): Promi
       const setUp = `PRAGMA busy_timeout = ${shortWaitMs}; PRAGMA foreign_keys = OFF; PRAGMA synchronous = EXTRA`;
       // To set the last one, SQLite reads the schema, and may be kept from that.
       await whileKeptOut(wait, () => db.executeScript(setUp));
-      // A new file has no page yet, whoever made it; only under the lock may its journal mode be chosen.
-      const [row] = file.sizeBytes > 0 ? [] : await whileKeptOut(wait, () => db.query(pageCount));
+      // A new file has no page yet, whoever made it, and none again where the making of it was cut off and SQLite has now
+      // rolled it back; only under the lock may its journal mode be chosen.
+      const mayBeNew = file.sizeBytes === 0 || file.journalBytes > 0;
+      const [row] = mayBeNew ? await whileKeptOut(wait, () => db.query(pageCount)) : [];
       if (row?.page_count === 0) await ensureWal(db, row.journal_mode);
       return db;
     } catch (error) {

@@ -365,6 +365,19 @@ describe('the journal mode', () => {
     expect(await journalMode()).toBe('wal');
   });
 
+  it('of a file whose making was cut off, and is rolled back, is WAL', async () => {
+    await withLegacy(database, (connection) => connection.run('PRAGMA journal_mode = WAL;'));
+    // "Database File Format", section 3: before this transaction the database had no page.
+    const journal = Buffer.alloc(512);
+    journal.write('d9d505f920a163d7', 'hex');
+    journal.writeUInt32BE(512, 20);
+    journal.writeUInt32BE(4096, 24);
+    await writeFile(`${database}-journal`, journal);
+    await upgrade(migrationsOf(one));
+    expect(await journalMode()).toBe('wal');
+    expect(await history()).toEqual(['1 applied migration']);
+  });
+
   it.each(['delete', 'wal'] as const)('of a database in %s mode stays as it is', async (journal) => {
     await prepared(journal);
     await upgrade(migrationsOf({ ...one, ...two }));
